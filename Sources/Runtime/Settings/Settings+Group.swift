@@ -1,0 +1,77 @@
+public import Basics
+
+extension Settings {
+    /// What moves together: a volume, its mount and export, an address.
+    public struct Group: Sendable, Equatable {
+        public var name: String
+        /// `address`: the virtual address with its prefix length.
+        public var address: Prefix?
+        /// `interface`: where the address is raised; nil: the one that carries this node's own address.
+        public var interface: String?
+        /// `prefer`: the node that becomes Primary when both could; nil: either.
+        public var prefer: NodeIndex?
+        /// `virtual-router-id`: 1...255, unique among the cluster's groups.
+        public var virtualRouterID: UInt8
+        /// `priority`: 1...254, of the preferred node's advertisements.
+        public var priority: UInt8
+        public var volume: Volume?
+        public var mount: Mount?
+        public var export: Export?
+        /// `on-stuck`
+        public var onStuck: OnStuck
+        /// `resync`
+        public var resync: Resync
+    }
+
+    /// A replicated block device.
+    public struct Volume: Sendable, Equatable {
+        /// `name`: the last part of `/dev/tandem/GROUP/VOLUME`.
+        public var name: String
+        /// `size` in bytes: a multiple of 4096, 1 MiB ... 16 TiB.
+        public var size: UInt64
+        /// `backing`: the file or block device that holds this machine's copy.
+        public var backing: String
+        /// `activity-log-extents`: 7...65534 extents of 4 MiB that may be written without a metadata write.
+        public var activityLogExtents: Int
+        /// `direct-io`: whether the backing file is opened with O_DIRECT.
+        public var directIO: Bool
+    }
+
+    /// Where the volume's file system is mounted on its Primary.
+    public struct Mount: Sendable, Equatable {
+        public var path: String
+        public var type: FileSystem
+        /// As mount(8) takes them after `-o`.
+        public var options: [String]
+    }
+
+    /// The file systems that a mount may name.
+    public enum FileSystem: String, Sendable, CaseIterable {
+        case ext4
+        case xfs
+    }
+
+    /// The NFS export of the mount.
+    public struct Export: Sendable, Equatable {
+        /// `to`: the networks or addresses that may mount it, as exports(5) writes them; at least one.
+        public var to: [String]
+        /// As exports(5) takes them; `fsid` is added by Tandem.
+        public var options: [String]
+    }
+
+    /// What a node does while something of an old grant cannot be removed.
+    public enum OnStuck: String, Sendable, CaseIterable {
+        /// Says who pins it, and waits.
+        case wait
+        /// Restarts the machine.
+        case reboot
+    }
+
+    /// How a resync treats the target's older, whole image.
+    public enum Resync: String, Sendable, CaseIterable {
+        /// Overwrites it.
+        case direct
+        /// Keeps its blocks until the resync is complete.
+        case keepOlder = "keep-older"
+    }
+}
