@@ -20,9 +20,10 @@ extension SettingsReader {
                 proxies.position,
                 "'proxies' is not in this version; remove it and keep the proxy that you have")
         }
+        let cluster = cluster(in: top)
         let nodes = nodes(in: top)
         var settings = Settings(
-            file: file, cluster: cluster(in: top),
+            file: file, cluster: cluster,
             secretPath: path("secret", in: top, otherwise: Settings.Default.secretPath), nodes: nodes,
             witness: witness(in: top), transport: word("transport", in: top, otherwise: .sealed),
             lease: word("lease", in: top, otherwise: .normal),

@@ -81,7 +81,8 @@ extension SettingsReader {
         guard let node = section.entries["prefer"],
             let text = text(node, section.path(of: "prefer"), expected: "the name of a node")
         else { return nil }
-        if let index = settings.nodeIndex(named: text) { return index }
+        // A node that was refused by itself has no number here; that it is named is not a second problem.
+        if isWritten("nodes.\(text)") { return settings.nodeIndex(named: text) }
         let hint = NearestWord.hint(for: text, in: settings.nodes.map(\.name))
         note(node.position, "'\(section.path(of: "prefer"))' names no node: '\(text)'\(hint)")
         return nil

@@ -4,6 +4,7 @@ import CYaml
 /// needs none of them: anchors and aliases, tags, several documents, keys that are not words, a key twice.
 struct YamlReader {
     private let parser: UnsafeMutablePointer<yaml_parser_t>
+    private let text: UnsafeBufferPointer<UInt8>
     private var nodeCount = 0
 
     /// The tree of `text`; a file without content is an empty mapping.
@@ -29,11 +30,14 @@ struct YamlReader {
         defer { yaml_parser_delete(parser) }
         yaml_parser_set_input_string(parser, bytes.baseAddress, bytes.count)
         yaml_parser_set_encoding(parser, YAML_UTF8_ENCODING)
-        var reader = YamlReader(parser: parser)
+        var reader = YamlReader(parser: parser, text: bytes)
         return try reader.document()
     }
 
-    private init(parser: UnsafeMutablePointer<yaml_parser_t>) { self.parser = parser }
+    private init(parser: UnsafeMutablePointer<yaml_parser_t>, text: UnsafeBufferPointer<UInt8>) {
+        self.parser = parser
+        self.text = text
+    }
 
     private mutating func document() throws(YamlProblem) -> YamlNode {
         _ = try next()
@@ -164,8 +168,12 @@ extension YamlReader {
         let words = parser.pointee.problem.map { String(cString: $0) } ?? "not YAML"
         let context = parser.pointee.context.map { String(cString: $0) + ": " } ?? ""
         if parser.pointee.error == YAML_READER_ERROR {
-            // A reader error has no line of its own; the parser stands just before the offending bytes.
-            return YamlProblem(Position(parser.pointee.mark), "\(words); settings are UTF-8 text")
+            // It reads ahead of the line that it parses, so its mark is of no use here; it names the byte.
+            let before = text.prefix(Int(parser.pointee.problem_offset))
+            let line = before.count { $0 == 0x0A } + 1
+            let start = before.lastIndex(of: 0x0A).map { $0 + 1 } ?? 0
+            let column = String(decoding: before[start...], as: UTF8.self).unicodeScalars.count + 1
+            return YamlProblem(Position(line: line, column: column), "\(words); settings are UTF-8 text")
         }
         return YamlProblem(Position(parser.pointee.problem_mark), "not valid YAML: \(context)\(words)")
     }
