@@ -23,13 +23,13 @@ extension Checksum {
             var value = ~previous
             var offset = 0
             while offset + 8 <= bytes.count {
-                let word = UInt64(
-                    littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)) ^ UInt64(value)
-                let low = table[1792 + Int(word & 0xFF)] ^ table[1536 + Int(word >> 8 & 0xFF)]
-                    ^ table[1280 + Int(word >> 16 & 0xFF)] ^ table[1024 + Int(word >> 24 & 0xFF)]
-                let high = table[768 + Int(word >> 32 & 0xFF)] ^ table[512 + Int(word >> 40 & 0xFF)]
-                    ^ table[256 + Int(word >> 48 & 0xFF)] ^ table[Int(word >> 56)]
-                value = low ^ high
+                let next = bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+                let word = UInt64(littleEndian: next) ^ UInt64(value)
+                var folded = table[1792 + Int(word & 0xFF)] ^ table[1536 + Int(word >> 8 & 0xFF)]
+                folded ^= table[1280 + Int(word >> 16 & 0xFF)] ^ table[1024 + Int(word >> 24 & 0xFF)]
+                folded ^= table[768 + Int(word >> 32 & 0xFF)] ^ table[512 + Int(word >> 40 & 0xFF)]
+                folded ^= table[256 + Int(word >> 48 & 0xFF)] ^ table[Int(word >> 56)]
+                value = folded
                 offset += 8
             }
             while offset < bytes.count {
@@ -45,7 +45,8 @@ extension Checksum {
         _ bytes: [UInt8], from start: Int = 0, continuing previous: UInt32 = 0
     ) -> UInt32 {
         bytes.withUnsafeBytes { buffer in
-            crc32c(UnsafeRawBufferPointer(rebasing: buffer[min(start, buffer.count)...]), continuing: previous)
+            let rest = UnsafeRawBufferPointer(rebasing: buffer[min(start, buffer.count)...])
+            return crc32c(rest, continuing: previous)
         }
     }
 }

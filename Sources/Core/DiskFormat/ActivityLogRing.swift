@@ -5,24 +5,33 @@ import Basics
 /// A transaction's number names its block. Before a transaction's data writes are issued it is durable, so a block
 /// that was torn is the newest one, and nothing was written under it.
 public enum ActivityLogRing {
-    /// The most slots that a log can have: the contexts of 7 transactions must name them all, since the eighth
-    /// block may be torn.
-    public static let capacityMaximum =
-        ActivityLogTransaction.contextMaximum * (ActivityLogTransaction.ringBlocks - 1)
+    /// The most slots that a log can have: four contexts name them all, so that each slot is named by two of the
+    /// ring's eight blocks, whichever one is torn.
+    public static let capacityMaximum = ActivityLogTransaction.contextMaximum * 4
 
-    /// The slots that the context of a transaction shall repeat when the one before ended at `start`: the next
-    /// window. Pass its `upperBound` on to the next transaction.
-    public static func contextWindow(from start: Int, capacity: Int) -> Range<Int> {
-        let lower = start < capacity ? start : 0
-        return lower..<min(lower + ActivityLogTransaction.contextMaximum, capacity)
+    /// How many transactions in a row name every slot: 1, 2 or 4, which divide the ring, so that the round goes on
+    /// where the numbers wrap. `capacity`: `1...capacityMaximum`.
+    public static func windowCount(capacity: Int) -> Int {
+        let maximum = ActivityLogTransaction.contextMaximum
+        return capacity <= maximum ? 1 : capacity <= 2 * maximum ? 2 : 4
     }
 
-    /// The extents that the log holds, ascending and each once, and the number of the next transaction.
+    /// The slots that the context of the transaction of that number shall repeat. It depends on the number alone, so
+    /// that a restart does not break the round.
+    public static func contextWindow(number: UInt32, capacity: Int) -> Range<Int> {
+        let count = windowCount(capacity: capacity)
+        let size = (capacity + count - 1) / count
+        let lower = min(Int(number) % count * size, capacity)
+        return lower..<min(lower + size, capacity)
+    }
+
+    /// What the log holds after a restart.
     ///
     /// - Parameters:
     ///   - blocks: the ring's 8 blocks in their order in the file.
     ///   - capacity: slots of the log, as the superblock says.
     ///   - volumeSize: in bytes; an extent past it is refused.
+    /// - Returns: the logged extents, ascending and each once, and the number of the next transaction.
     /// - Throws: `incompleteLog` when more than the newest block is lost and a slot is therefore unknown; the caller
     ///   then has to take every block for dirty. Versions, features, slots and extents that cannot be.
     public static func replay(

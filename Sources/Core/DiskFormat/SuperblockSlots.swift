@@ -20,7 +20,8 @@ public enum SuperblockSlots {
     public static func newest(_ first: [UInt8], _ second: [UInt8]) throws(DiskFormatError) -> Stored {
         let slots = [try read(first, slot: 0), try read(second, slot: 1)].compactMap { $0 }
         guard let one = slots.first else {
-            if BlockHeader.isNeverWritten(first), BlockHeader.isNeverWritten(second) { throw .neverInitialized }
+            let isEmpty = BlockHeader.isNeverWritten(first) && BlockHeader.isNeverWritten(second)
+            if isEmpty { throw .neverInitialized }
             let isForeign = !isOurs(first) && !isOurs(second)
             throw isForeign ? .foreign(.superblock) : .damaged(.superblock)
         }

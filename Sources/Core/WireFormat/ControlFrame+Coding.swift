@@ -149,7 +149,8 @@ extension Hello {
         let bitmap = Generation(rawValue: reader.readUInt64())
         let history = try ControlFrame.decodeHistory(from: &reader)
         let record = flags & Self.recordFlag == 0 ? nil : ArbiterRecord(from: &reader)
-        guard reader.isValid, let node, flags & ~(Self.primaryFlag | Self.restartedFlag | Self.recordFlag) == 0
+        guard reader.isValid, let node,
+            flags & ~(Self.primaryFlag | Self.restartedFlag | Self.recordFlag) == 0
         else { return nil }
         self.init(
             node: node, size: size, record: record, current: current, bitmap: bitmap, history: history,

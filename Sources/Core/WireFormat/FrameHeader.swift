@@ -117,7 +117,8 @@ extension FrameHeader {
     /// The header of a zero frame: `range` has 1 byte to `FrameLimit.zeroSpanMaximum`.
     public static func zero(_ range: ByteRange, tag: UInt64, stamp: EpochStamp) -> FrameHeader {
         FrameHeader(
-            kind: .zero, tag: tag, offset: range.offset, span: UInt32(range.length), payloadLength: 0, ok: false,
+            kind: .zero, tag: tag, offset: range.offset, span: UInt32(range.length), payloadLength: 0,
+            ok: false,
             stamp: stamp)
     }
 

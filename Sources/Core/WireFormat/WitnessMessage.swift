@@ -27,7 +27,9 @@ public enum WitnessMessage {
         var reader = ByteReader(prefix)
         let length = reader.readUInt32()
         guard reader.isComplete, length > 0 else { throw .malformed }
-        guard length <= byteMaximum else { throw .tooLong(found: UInt64(length), maximum: UInt64(byteMaximum)) }
+        guard length <= byteMaximum else {
+            throw .tooLong(found: UInt64(length), maximum: UInt64(byteMaximum))
+        }
         return Int(length)
     }
 
