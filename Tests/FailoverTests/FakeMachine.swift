@@ -1,0 +1,190 @@
+import Basics
+import Failover
+
+/// A machine that does what a plan says, in memory, and fails where it is told to.
+///
+/// It knows what must be there before what, so a plan in the wrong order is noticed by what it breaks and not by a
+/// comparison with itself.
+struct FakeMachine {
+    enum Behaviour: Equatable {
+        case works
+        case fails
+        case busy
+        /// Answers only after it was told to stop.
+        case slow
+        /// Does not answer, told or not, until `release` is called.
+        case hangs
+    }
+
+    var plan: FailoverPlan
+    var now = Instant(nanoseconds: 1_000_000_000_000)
+    /// What exists: "granted", "open V", "loop V", "link V", "mounted P", "address A".
+    var exists: Set<String> = []
+    /// Volumes whose device answers with EIO.
+    var failed: Set<String> = []
+    var behaviours: [String: Behaviour] = [:]
+    /// The names of the steps performed, in order.
+    var performed: [String] = []
+    /// What broke an order that must never be broken.
+    var violations: [String] = []
+    var outcomes: [FailoverAction] = []
+    var notes: [FailoverNote] = []
+    var hanging: [(AttemptIdentifier, FailoverEffect)] = []
+    private var started: String = ""
+
+    init(_ targets: FailoverTargets, break mistake: FailoverBreak? = nil) {
+        plan = FailoverPlan(targets: targets, break: mistake)
+    }
+
+    mutating func tell(_ event: FailoverEvent) {
+        var queue = plan.handle(event, at: now)
+        while !queue.isEmpty {
+            let action = queue.removeFirst()
+            switch action {
+            case .note(let note):
+                notes.append(note)
+                if case .stepStarted(_, let step) = note { started = step }
+            case .perform(let identifier, let effect): queue += perform(identifier, effect, named: started)
+            case .cancel(let identifier): queue += cancel(identifier)
+            default: outcomes.append(action)
+            }
+        }
+    }
+
+    private mutating func perform(
+        _ identifier: AttemptIdentifier, _ effect: FailoverEffect, named name: String
+    )
+        -> [FailoverAction]
+    {
+        performed.append(name)
+        switch behaviours[name] ?? .works {
+        case .works:
+            apply(effect)
+            return plan.handle(.succeeded(identifier), at: now)
+        case .fails: return plan.handle(.failed(identifier, .failed("as the test says")), at: now)
+        case .busy: return plan.handle(.failed(identifier, .busy(pins: ["77 cat"])), at: now)
+        case .slow, .hangs:
+            hanging.append((identifier, effect))
+            return []
+        }
+    }
+
+    private mutating func cancel(_ identifier: AttemptIdentifier) -> [FailoverAction] {
+        guard let index = hanging.firstIndex(where: { $0.0 == identifier }) else { return [] }
+        let step = started
+        guard behaviours[step] != .hangs else { return [] }
+        let effect = hanging.remove(at: index).1
+        // The worst case: it came too late to be stopped, and took effect.
+        apply(effect)
+        return plan.handle(.failed(identifier, .cancelled), at: now)
+    }
+
+    /// What hung in the kernel ends, having taken effect after all.
+    mutating func release() {
+        while !hanging.isEmpty {
+            let (identifier, effect) = hanging.removeFirst()
+            apply(effect)
+            tell(.succeeded(identifier))
+        }
+    }
+
+    /// Sends the wake-ups that fall due until then.
+    mutating func run(for time: Interval) {
+        let end = now + time
+        while plan.nextWakeup <= end {
+            now = max(now, plan.nextWakeup)
+            tell(.wake)
+        }
+        now = end
+    }
+
+    private mutating func require(_ thing: String, for effect: FailoverEffect) {
+        if !exists.contains(thing) { violations.append("\(effect) without \(thing)") }
+    }
+
+    private mutating func forbid(_ prefix: String, for effect: FailoverEffect) {
+        for thing in exists where thing.hasPrefix(prefix) { violations.append("\(effect) while \(thing)") }
+    }
+
+    private mutating func apply(_ effect: FailoverEffect) {
+        switch effect {
+        case .acquireGrant: exists.insert("granted")
+        case .releaseGrant:
+            for prefix in ["open", "loop", "mounted", "address"] { forbid(prefix, for: effect) }
+            exists.remove("granted")
+        case .openVolume(let name):
+            require("granted", for: effect)
+            failed.remove(name)
+            exists.insert("open \(name)")
+        case .closeVolume(let name):
+            forbid("loop \(name)", for: effect)
+            exists.remove("open \(name)")
+        case .failDevice(let name):
+            forbid("address", for: effect)
+            failed.insert(name)
+        case .attachLoop(let name):
+            require("open \(name)", for: effect)
+            exists.insert("loop \(name)")
+        case .detachLoop(let name):
+            forbid("mounted \(name)", for: effect)
+            exists.remove("loop \(name)")
+        case .linkDevice(_, let name):
+            require("loop \(name)", for: effect)
+            exists.insert("link \(name)")
+        case .unlinkDevice(_, let name): exists.remove("link \(name)")
+        case .checkFileSystem(let name, _):
+            require("loop \(name)", for: effect)
+            forbid("mounted \(name)", for: effect)
+        case .mount(let name, _):
+            require("loop \(name)", for: effect)
+            exists.insert("mounted \(name)")
+        case .unmount(let path):
+            forbid("address", for: effect)
+            exists.remove("mounted \(path.dropFirst("/srv/".count))")
+        case .raiseAddress(let prefix):
+            for volume in plan.targets.volumes where volume.mount != nil {
+                require("mounted \(volume.name)", for: effect)
+            }
+            exists.insert("address \(prefix)")
+        case .lowerAddress(let prefix): exists.remove("address \(prefix)")
+        case .destroyConnections: forbid("address", for: effect)
+        }
+    }
+
+    static let targets = FailoverTargets(
+        group: "files",
+        volumes: [
+            VolumeTarget(name: "one", mount: MountTarget(path: "/srv/one", type: "ext4")),
+            VolumeTarget(name: "two"),
+        ],
+        addresses: [IPv4Prefix(IPv4Address(192, 168, 56, 100), length: 24)])
+
+    static let promotion = [
+        "grant", "open one", "open two", "attach one", "attach two", "link one", "link two", "check one",
+        "mount one", "raise 192.168.56.100/24",
+    ]
+    static let demotion = [
+        "lower 192.168.56.100/24", "disconnect 192.168.56.100", "unmount one", "unlink two", "unlink one",
+        "detach two", "detach one", "close two", "close one", "release",
+    ]
+    static let deposition = [
+        "lower 192.168.56.100/24", "disconnect 192.168.56.100", "fail one", "fail two", "unmount one",
+        "unlink two", "unlink one", "detach two", "detach one", "close two", "close one",
+    ]
+
+    /// A machine that is Primary, its record of what was performed emptied.
+    static func primary() -> FakeMachine {
+        var machine = FakeMachine(targets)
+        machine.tell(.promote)
+        machine.performed.removeAll()
+        machine.outcomes.removeAll()
+        machine.notes.removeAll()
+        return machine
+    }
+
+    /// The steps of a promotion that have an undo, reversed, from this one on.
+    static func undone(from step: String) -> [String] {
+        let begun = promotion[...(promotion.firstIndex(of: step) ?? 0)]
+        return begun.reversed().filter { !$0.hasPrefix("check") }.map { "undo \($0)" }
+    }
+}
