@@ -113,6 +113,14 @@ struct RefusedSettingsTests {
                 "t.yaml:9:14: 'groups.files.address' must be an address with its prefix length, such as"
                     + " 192.168.56.100/24, found '192.168.56.100/33'"),
             Refusal(
+                "192.168.56.100/24", "fd00::100/64",
+                "t.yaml:9:14: 'groups.files.address' is IPv6, which is not in this version; expected an address with"
+                    + " its prefix length, such as 192.168.56.100/24"),
+            Refusal(
+                "192.168.56.100/24", "224.0.0.18/24",
+                "t.yaml:9:14: 'groups.files.address' must be an address with its prefix length, such as"
+                    + " 192.168.56.100/24, found '224.0.0.18/24'"),
+            Refusal(
                 "/srv/files,", "srv/files,",
                 "t.yaml:12:20: 'groups.files.mount.path' must be an absolute path without spaces, '.', '..' or a '/'"
                     + " at its end, found 'srv/files'"),
@@ -160,6 +168,10 @@ struct RefusedSettingsTests {
                 "56.12", "56.11",
                 "t.yaml:5:21: 'nodes.node2' has the address of 'nodes.node1', 192.168.56.11; two machines have two"
             ),
+            Refusal(
+                "192.168.56.12 ", "fd00::12 ",
+                "t.yaml:5:21: 'nodes.node2.address' is IPv6, and a group has an address: expected IPv4, or 'elector:"
+                    + " external'"),
             Refusal(
                 "56.13", "56.12",
                 "t.yaml:6:21: the witness has the address of 'nodes.node2', 192.168.56.12; it must be on a third"

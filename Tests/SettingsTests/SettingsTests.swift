@@ -172,13 +172,4 @@ struct SettingsTests {
     func addresses(text: String, canonical: String?) {
         #expect(Settings.IPAddress(text)?.description == canonical)
     }
-
-    @Test("a prefix knows its network")
-    func prefixContains() throws {
-        let address = try #require(Settings.IPAddress("192.168.56.100"))
-        let prefix = try #require(Settings.Prefix(address: address, length: 23))
-        #expect(try prefix.contains(#require(Settings.IPAddress("192.168.57.1"))))
-        #expect(try !prefix.contains(#require(Settings.IPAddress("192.168.58.1"))))
-        #expect(try !prefix.contains(#require(Settings.IPAddress("::1"))))
-    }
 }

@@ -1,3 +1,5 @@
+public import Basics
+
 extension Settings {
     /// An IPv4 or IPv6 address, as its 4 or 16 bytes in network order.
     public struct IPAddress: Sendable, Hashable {
@@ -21,6 +23,9 @@ extension Settings {
         /// Whether it is an IPv4 address.
         public var isVersion4: Bool { bytes.count == 4 }
 
+        /// The same as the elector and the address step take it; nil for IPv6.
+        public var version4: IPv4Address? { IPv4Address(bytes: bytes) }
+
         /// 32 or 128.
         public var bitCount: Int { bytes.count * 8 }
 
@@ -30,45 +35,11 @@ extension Settings {
         /// Whether it is a multicast address.
         public var isMulticast: Bool { isVersion4 ? bytes[0] >> 4 == 14 : bytes[0] == 0xFF }
     }
-
-    /// An address with the length of its network's prefix, as in `192.168.56.100/24`.
-    public struct Prefix: Sendable, Hashable {
-        /// The address, with its host bits.
-        public let address: IPAddress
-        /// 0...32 or 0...128.
-        public let length: Int
-
-        /// Nil when the length does not fit the address.
-        public init?(address: IPAddress, length: Int) {
-            guard (0...address.bitCount).contains(length) else { return nil }
-            self.address = address
-            self.length = length
-        }
-
-        /// Whether `other` lies in this network.
-        public func contains(_ other: IPAddress) -> Bool {
-            guard other.bytes.count == address.bytes.count else { return false }
-            return (0..<length).allSatisfy { bit in
-                let mask: UInt8 = 0x80 >> UInt8(bit % 8)
-                return (address.bytes[bit / 8] ^ other.bytes[bit / 8]) & mask == 0
-            }
-        }
-    }
 }
 
 extension Settings.IPAddress {
-    private static func version4(_ text: String) -> [UInt8]? {
-        let parts = text.split(separator: ".", omittingEmptySubsequences: false)
-        guard parts.count == 4 else { return nil }
-        var bytes: [UInt8] = []
-        for part in parts {
-            // A leading zero means octal to some programs and decimal to others: refused.
-            guard !part.isEmpty, part.count <= 3, part.count == 1 || part.first != "0",
-                part.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let byte = UInt8(part)
-            else { return nil }
-            bytes.append(byte)
-        }
-        return bytes
+    private static func version4(_ text: some StringProtocol) -> [UInt8]? {
+        IPv4Address(parsing: text)?.bytes
     }
 
     private static func version6(_ text: String) -> [UInt8]? {
@@ -86,7 +57,7 @@ extension Settings.IPAddress {
         var bytes: [UInt8] = []
         for (index, part) in parts.enumerated() {
             if last, index == parts.count - 1, part.contains(".") {
-                guard let quad = version4(String(part)) else { return nil }
+                guard let quad = version4(part) else { return nil }
                 bytes += quad
             } else {
                 guard (1...4).contains(part.count), part.allSatisfy(\.isHexDigit),
@@ -118,9 +89,4 @@ extension Settings.IPAddress: CustomStringConvertible {
         return longest.isEmpty
             ? text(0..<8) : text(0..<longest.lowerBound) + "::" + text(longest.upperBound..<8)
     }
-}
-
-extension Settings.Prefix: CustomStringConvertible {
-    /// `address/length`.
-    public var description: String { "\(address)/\(length)" }
 }

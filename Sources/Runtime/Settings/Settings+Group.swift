@@ -3,9 +3,10 @@ public import Basics
 extension Settings {
     /// What moves together: a volume, its mount and export, an address.
     public struct Group: Sendable, Equatable {
+        /// The name: letters, digits, `-` and `_`, at most 32.
         public var name: String
         /// `address`: the virtual address with its prefix length.
-        public var address: Prefix?
+        public var address: IPv4Prefix?
         /// `interface`: where the address is raised; nil: the one that carries this node's own address.
         public var interface: String?
         /// `prefer`: the node that becomes Primary when both could; nil: either.
@@ -14,8 +15,11 @@ extension Settings {
         public var virtualRouterID: UInt8
         /// `priority`: 1...254, of the preferred node's advertisements.
         public var priority: UInt8
+        /// `volume`; nil: the group moves an address alone.
         public var volume: Volume?
+        /// `mount`; nil, or the group has a volume.
         public var mount: Mount?
+        /// `export`; nil, or the group has a mount.
         public var export: Export?
         /// `on-stuck`
         public var onStuck: OnStuck
@@ -39,7 +43,9 @@ extension Settings {
 
     /// Where the volume's file system is mounted on its Primary.
     public struct Mount: Sendable, Equatable {
+        /// The directory, absolute.
         public var path: String
+        /// What mkfs(8) makes and mount(8) is told.
         public var type: FileSystem
         /// As mount(8) takes them after `-o`.
         public var options: [String]

@@ -48,8 +48,11 @@ extension Settings {
 
     /// The small process on a third machine that stores who may write.
     public struct Witness: Sendable, Equatable {
+        /// Where both nodes reach it.
         public var address: IPAddress
+        /// The port that it listens on.
         public var port: UInt16
+        /// `after-restart`
         public var afterRestart: AfterRestart
     }
 

@@ -4,6 +4,7 @@ import Basics
 extension SettingsReader {
     mutating func noteContradictions(in settings: Settings, top: Section) {
         noteAddresses(in: settings)
+        noteFamilies(in: settings)
         noteTimes(in: settings)
         for group in settings.groups { noteContradictions(in: group) }
         notePairs(of: settings)
@@ -28,13 +29,28 @@ extension SettingsReader {
                     + " the loss of that node would take both")
         }
         for group in settings.groups {
-            guard let address = group.address?.address else { continue }
+            guard let address = group.address.flatMap({ Settings.IPAddress(bytes: $0.address.bytes) }) else {
+                continue
+            }
             if let other = owners.updateValue("groups.\(group.name)", forKey: address) {
                 note(
                     place("groups.\(group.name).address"),
                     "'groups.\(group.name).address' is already the address of '\(other)', \(address); expected one"
                         + " that no machine has")
             }
+        }
+    }
+
+    /// The elector advertises over IPv4, between the nodes' own addresses.
+    private mutating func noteFamilies(in settings: Settings) {
+        guard settings.elector == .vrrp, settings.groups.contains(where: { $0.address != nil }) else {
+            return
+        }
+        for node in settings.nodes where !node.address.isVersion4 {
+            note(
+                place("nodes.\(node.name).address"),
+                "'nodes.\(node.name).address' is IPv6, and a group has an address: expected IPv4, or"
+                    + " 'elector: external'")
         }
     }
 

@@ -47,16 +47,19 @@ extension SettingsReader {
         return UInt8(hash % 255) + 1
     }
 
-    private mutating func prefix(_ key: String, in section: Section) -> Settings.Prefix? {
+    private mutating func prefix(_ key: String, in section: Section) -> IPv4Prefix? {
         guard let node = section.entries[key] else { return nil }
         let path = section.path(of: key)
         let expected = "an address with its prefix length, such as 192.168.56.100/24"
         guard let text = text(node, path, expected: expected) else { return nil }
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
-        guard parts.count == 2, let address = Settings.IPAddress(String(parts[0])), !address.isUnspecified,
-            !address.isMulticast, parts[1].utf8.allSatisfy({ (0x30...0x39).contains($0) }),
-            let length = Int(parts[1]), length > 0,
-            let prefix = Settings.Prefix(address: address, length: length)
+        if let head = parts.first, Settings.IPAddress(String(head))?.isVersion4 == false {
+            note(node.position, "'\(path)' is IPv6, which is not in this version; expected \(expected)")
+            return nil
+        }
+        guard parts.count == 2, parts[1].utf8.allSatisfy({ (0x30...0x39).contains($0) }),
+            let prefix = IPv4Prefix(parsing: text), prefix.length > 0, prefix.address.rawValue != 0,
+            !prefix.address.isMulticast
         else {
             note(node.position, "'\(path)' must be \(expected), found '\(text)'")
             return nil
