@@ -81,21 +81,12 @@ extension Settings {
         /// 4 s, renewed each 1.2 s: for machines that stall.
         case slow
 
-        /// The holder's lease, counted from sending the renewal.
-        public var duration: Interval {
+        /// The holder's lease, for this module's own check; everything else takes its times from the elector.
+        var duration: Interval {
             switch self {
             case .fast: .milliseconds(225)
             case .normal: .milliseconds(1000)
             case .slow: .milliseconds(4000)
-            }
-        }
-
-        /// The time between two renewals.
-        public var renewal: Interval {
-            switch self {
-            case .fast: .milliseconds(75)
-            case .normal: .milliseconds(300)
-            case .slow: .milliseconds(1200)
             }
         }
     }

@@ -7,6 +7,9 @@ extension SettingsReader {
         "proxies",
     ]
 
+    static let nodeKeys = ["address", "port"]
+    static let witnessKeys = ["address", "port", "after-restart"]
+
     private enum ArbiterWord: String, CaseIterable {
         case witness
         case none
@@ -64,7 +67,7 @@ extension SettingsReader {
         return section.entries.keys.sorted().compactMap { name in
             guard isName(name, what: "the node's name", dots: true, at: place("nodes.\(name)")),
                 let value = section.entries[name],
-                let entry = self.section(value, path: "nodes.\(name)", keys: ["address", "port"]),
+                let entry = self.section(value, path: "nodes.\(name)", keys: Self.nodeKeys),
                 let addressNode = required("address", in: entry, expected: "the node's own address"),
                 let address = address(addressNode, "nodes.\(name).address")
             else { return nil }
@@ -91,8 +94,7 @@ extension SettingsReader {
         if arbiter == .none {
             note(place("arbiter"), "'arbiter: none' and 'witness' contradict each other; remove one of them")
         }
-        let keys = ["address", "port", "after-restart"]
-        guard let section = section(node, path: "witness", keys: keys),
+        guard let section = section(node, path: "witness", keys: Self.witnessKeys),
             let addressNode = required("address", in: section, expected: "the witness's own address"),
             let address = address(addressNode, "witness.address")
         else { return nil }

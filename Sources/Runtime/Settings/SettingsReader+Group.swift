@@ -7,6 +7,10 @@ extension SettingsReader {
         "resync",
     ]
 
+    static let volumeKeys = ["name", "size", "backing", "activity-log-extents", "direct-io"]
+    static let mountKeys = ["path", "type", "options"]
+    static let exportKeys = ["to", "options"]
+
     /// The limits of a volume's size: one metadata unit at least, what ext4 holds at most.
     static let sizeRange: ClosedRange<UInt64> = 1 << 20...16 << 40
 
@@ -94,9 +98,8 @@ extension SettingsReader {
     private mutating func volume(in group: Section, group name: String, of settings: Settings) -> Settings
         .Volume?
     {
-        let keys = ["name", "size", "backing", "activity-log-extents", "direct-io"]
         guard let node = group.entries["volume"],
-            let section = section(node, path: group.path(of: "volume"), keys: keys)
+            let section = section(node, path: group.path(of: "volume"), keys: Self.volumeKeys)
         else { return nil }
         var volumeName = Settings.Default.volumeName
         if let written = section.entries["name"],
@@ -149,7 +152,7 @@ extension SettingsReader {
 extension SettingsReader {
     private mutating func mount(in group: Section) -> Settings.Mount? {
         guard let node = group.entries["mount"],
-            let section = section(node, path: group.path(of: "mount"), keys: ["path", "type", "options"])
+            let section = section(node, path: group.path(of: "mount"), keys: Self.mountKeys)
         else { return nil }
         let type = word("type", in: section, otherwise: Settings.FileSystem.ext4)
         guard let pathNode = required("path", in: section, expected: "the directory to mount the volume on"),
@@ -174,7 +177,7 @@ extension SettingsReader {
 
     private mutating func export(in group: Section) -> Settings.Export? {
         guard let node = group.entries["export"],
-            let section = section(node, path: group.path(of: "export"), keys: ["to", "options"]),
+            let section = section(node, path: group.path(of: "export"), keys: Self.exportKeys),
             let toNode = required("to", in: section, expected: "who may mount it, such as 192.168.56.0/24")
         else { return nil }
         let toPath = section.path(of: "to")
