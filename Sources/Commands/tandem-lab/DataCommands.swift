@@ -1,0 +1,113 @@
+import ArgumentParser
+import Basics
+import Lab
+
+struct Write: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Write stamped blocks and log every intent and answer, until SIGTERM.")
+    @Argument(help: "Device or file; it must exist.") var path: String
+    @Option(help: "Where the log goes.") var log: String
+    @Option(help: "This writer's number, 1 to 65535.") var writer: UInt16
+    @Option(help: "4 KiB blocks that may be written.") var blocks: UInt64
+    @Option(help: "Writers that share the blocks.") var shares: UInt64 = 1
+    @Option(help: "Which share is this one's.") var share: UInt64 = 0
+    @Option(help: "Writes between two flushes, on average.") var flushEvery = 16
+    @Option(help: "Microseconds between two writes.") var pause: UInt64 = 0
+    @Option(help: "End after so many acknowledged writes; 0 goes on.") var limit: UInt64 = 0
+
+    func validate() throws {
+        guard writer > 0, blocks > 0, share < shares, shares <= blocks, flushEvery > 0 else {
+            throw ValidationError("writer, blocks and flush-every are at least 1, and share is below shares")
+        }
+    }
+
+    func run() throws {
+        var writer = StampedWriter(path: path, log: log, writer: writer, blocks: blocks)
+        writer.share = (shares, share)
+        writer.flushEvery = flushEvery
+        writer.pause = .microseconds(pause)
+        writer.limit = limit
+        try writer.run()
+    }
+}
+
+struct Check: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Compare an image with the logs of all who wrote to it; exit 1 when something is missing.")
+    @Argument(help: "A backing file.") var image: String
+    @Argument(help: "The writers' logs.") var logs: [String]
+    @Flag(help: "Every acknowledged write must be there, not only those that a flush covered.")
+    var acknowledged = false
+
+    func run() throws {
+        var check = StampedCheck()
+        for log in logs { check.add(StampRecord.decode(TextFile.bytes(log) ?? [])) }
+        let volume = try VolumeImage(image)
+        let report = try check.verify(acknowledged ? .acknowledged : .flushed) { block throws(LabError) in
+            try volume.content(of: block)
+        }
+        for finding in report.findings.prefix(20) { print(finding) }
+        print(
+            "\(check.written) writes acknowledged, \(check.flushes) flushes, \(report.blocks) blocks,"
+                + " \(report.required) writes promised, \(report.findings.count) blocks wrong")
+        try require(report.holds)
+    }
+}
+
+struct Compare: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Compare two copies byte for byte.")
+    @Argument var left: String
+    @Argument var right: String
+
+    func run() throws {
+        let differences = try VolumeImage.differences(left, right)
+        if differences.count > 0 { print("first blocks: \(differences.first)") }
+        print(differences.count == 0 ? "equal byte for byte" : "\(differences.count) blocks of 4 KiB differ")
+        try require(differences.count == 0)
+    }
+}
+
+struct Observe: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Ask again and again who has an address, until SIGTERM.", shouldDisplay: false)
+    @Argument(help: "ping or arp.") var how: String
+    @Argument var address: String
+    @Option var log: String
+    @Option(help: "Milliseconds between two questions.") var every: UInt64 = 10
+    @Option(help: "The link that arp asks on.") var link = "br0"
+
+    func run() throws {
+        if how == "ping" {
+            try AddressObserver.ping(address, every: .milliseconds(every), log: log)
+        } else {
+            try AddressObserver.whoHas(address, link: link, every: .milliseconds(every), log: log)
+        }
+    }
+}
+
+struct Test: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Run the live stories: all of them, or those whose names contain one of the words.")
+    @OptionGroup var options: LabOptions
+    @Argument(help: "Words that select stories.") var words: [String] = []
+    @Flag(help: "At full length: cuts held 30 s, pauses of 20 s, every variant.") var full = false
+    @Flag(help: "List the stories and run none.") var list = false
+    @Flag(help: "List what could make a story be skipped, with its probe.") var skips = false
+    @Flag(help: "Keep the lab of a story that failed.") var keep = false
+
+    func run() throws {
+        let stories = LiveStories.all(full: full).filter { story in
+            words.isEmpty || words.contains { story.name.contains($0) }
+        }
+        if skips {
+            for line in StoryRunner.possibleSkips { print(line) }
+            return
+        }
+        if list {
+            for story in stories { print(story.name) }
+            return
+        }
+        var runner = StoryRunner(lab: try options.lab(), full: full, keep: keep)
+        try require(try runner.run(stories))
+    }
+}

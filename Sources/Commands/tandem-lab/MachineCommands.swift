@@ -1,0 +1,117 @@
+import ArgumentParser
+import Basics
+import Lab
+
+struct Up: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Start machines, witness and nodes.")
+    @OptionGroup var options: LabOptions
+    @Option(help: "Size of the volume.") var size = "256MiB"
+    @Option(help: "sealed or plain.") var transport = "sealed"
+    @Flag(help: "Start the machines without the product.") var bare = false
+
+    func run() throws {
+        let lab = try options.lab()
+        try lab.raise()
+        if !bare {
+            var settings = LabSettings()
+            settings.size = size
+            settings.transport = transport
+            try lab.install(settings)
+        }
+        for line in try lab.statusLines() { print(line) }
+    }
+}
+
+struct Demo: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Replicate, kill the holder, take over, return, resync, switch over, compare the copies.")
+    @OptionGroup var options: LabOptions
+
+    func run() throws { try require(LabDemo(lab: try options.lab()).run()) }
+}
+
+struct Status: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Which machines are up, what is cut, who is Primary.")
+    @OptionGroup var options: LabOptions
+
+    func run() throws { for line in try options.lab().statusLines() { print(line) } }
+}
+
+struct Kill: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Cut a machine's power.")
+    @OptionGroup var options: LabOptions
+    @Argument(help: "node1, node2, witness or client.") var name: String
+    @Flag(help: "Kill only the product's processes; mounts, loop device and address stay behind.")
+    var process = false
+
+    func run() throws {
+        let lab = try options.lab()
+        try LabTopology.checkName(name)
+        if process { lab.killDaemon(name) } else { try lab.kill(name) }
+    }
+}
+
+struct Start: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Start a machine that was killed.")
+    @OptionGroup var options: LabOptions
+    @Argument(help: "node1, node2, witness or client.") var name: String
+
+    func run() throws {
+        try LabTopology.checkName(name)
+        try options.lab().start(name)
+    }
+}
+
+struct Cut: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Drop what a machine sends and receives: cut NAME [from NAME] [--oneway].")
+    @OptionGroup var options: LabOptions
+    @Argument(help: "NAME, or NAME from NAME.") var words: [String]
+    @Flag(name: .customLong("oneway"), help: "Drop only what the first one sends.") var oneWay = false
+
+    func run() throws {
+        guard words.count == 1 || (words.count == 3 && words[1] == "from") else {
+            throw ValidationError("say 'cut NAME' or 'cut NAME from NAME'")
+        }
+        for name in Set([words[0], words[words.count - 1]]) { try LabTopology.checkName(name) }
+        let others = words.count == 3 ? [words[2]] : LabTopology.machineNames
+        try options.lab().cut(words[0], from: others, oneWay: oneWay)
+    }
+}
+
+struct Heal: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Take back every cut.")
+    @OptionGroup var options: LabOptions
+
+    func run() throws { try options.lab().heal() }
+}
+
+struct Down: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "End all machines; disks and logs stay.")
+    @OptionGroup var options: LabOptions
+
+    func run() throws { try options.lab().down() }
+}
+
+struct Wipe: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "End all machines and remove everything; exit 1 and a list when something remains.")
+    @OptionGroup var options: LabOptions
+
+    func run() throws {
+        let remains = try options.lab().wipe()
+        for line in remains { print("remains: \(line)") }
+        print(remains.isEmpty ? "nothing runs and nothing is mounted" : "\(remains.count) things remain")
+        try require(remains.isEmpty)
+    }
+}
+
+struct Machine: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "A machine's first process.", shouldDisplay: false)
+    @Option var directory: String
+    @Option var name: String
+
+    func run() throws { try MachineInit.run(name: name, directory: try LabDirectory(directory)) }
+}

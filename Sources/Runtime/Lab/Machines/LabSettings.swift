@@ -1,0 +1,49 @@
+/// The settings file that a lab's cluster runs with.
+public struct LabSettings: Sendable {
+    /// Size of the volume, as settings write it.
+    public var size = "256MiB"
+    /// Whether the group mounts its volume on /srv/files.
+    public var mounts = true
+    /// Seconds without a verdict until frozen requests are answered EIO.
+    public var freezeSeconds = 5
+    /// Seconds that a restarted node looks for the other one first.
+    public var waitForPeerSeconds = 10
+    /// `sealed` or `plain`.
+    public var transport = "sealed"
+    /// The node that is asked first; empty for none.
+    public var prefer = "node1"
+    /// Lines put in by a story that wants something else.
+    public var more = ""
+
+    public init() {}
+
+    /// The name of the one group.
+    public static let group = "files"
+    /// Where its Primary shows the volume.
+    public static let device = "/dev/tandem/files/data"
+    /// Where its Primary mounts it.
+    public static let mountPath = "/srv/files"
+
+    /// The file's text.
+    func text(in directory: LabDirectory) -> String {
+        let mount = mounts ? "    mount: { path: \(Self.mountPath), type: ext4 }\n" : ""
+        let preferred = prefer.isEmpty ? "" : "    prefer: \(prefer)\n"
+        return """
+            cluster: lab
+            secret: \(directory.secret)
+            nodes:
+              node1: { address: \(LabNetwork.address(of: "node1")) }
+              node2: { address: \(LabNetwork.address(of: "node2")) }
+            witness: { address: \(LabNetwork.address(of: "witness")) }
+            transport: \(transport)
+            freeze-timeout: \(freezeSeconds)s
+            wait-for-peer: \(waitForPeerSeconds)s
+            state-directory: \(LabDirectory.diskInside)/state
+            \(more)groups:
+              \(Self.group):
+                address: \(LabNetwork.virtualAddress)/24
+            \(preferred)    volume: { size: \(size), backing: \(LabDirectory.diskInside)/files.img }
+            \(mount)
+            """
+    }
+}

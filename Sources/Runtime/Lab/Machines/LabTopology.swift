@@ -1,0 +1,134 @@
+public import Basics
+import Glibc
+
+/// A whole lab on one machine: two nodes, witness, client and the bridge between them, and the product in it.
+public struct LabTopology: Sendable {
+    public let directory: LabDirectory
+    /// This program.
+    public let program: String
+    /// The product's binary.
+    public let product: String
+    /// Variables that the product is started with, such as a break of the test build.
+    public var environment: [String: String] = [:]
+
+    /// The machines beside the bridge.
+    public static let machineNames = ["node1", "node2", "witness", "client"]
+    /// The machines that run a daemon of the product.
+    public static let daemonNames = ["witness", "node1", "node2"]
+    private static let bridgeName = "bridge"
+
+    /// A lab in `directory` that runs the program `product`; needs root.
+    public init(directory: LabDirectory, product: String) throws(LabError) {
+        guard let program = TextFile.link("/proc/self/exe") else {
+            throw LabError("which program is this?", code: errno)
+        }
+        guard getuid() == 0 else { throw LabError("a lab needs namespaces and mounts: run it as root") }
+        self.directory = directory
+        self.program = program
+        self.product = product
+    }
+
+    public func machine(_ name: String) -> LabMachine { LabMachine(name, in: directory, program: program) }
+    /// The machine that the bridge is in.
+    public var bridge: LabMachine { machine(Self.bridgeName) }
+    public var network: LabNetwork { LabNetwork(bridge: bridge) }
+    private var everyMachine: [LabMachine] { ([Self.bridgeName] + Self.machineNames).map { machine($0) } }
+
+    /// Starts the machines and links them, with nothing of the product in them.
+    public func raise() throws(LabError) {
+        for one in everyMachine where one.first != nil {
+            throw LabError("this lab is up already (\(directory.path)); 'Tools/lab wipe' ends it")
+        }
+        try TextFile.makeDirectory(directory.path)
+        for one in everyMachine { try one.start() }
+        try network.build()
+        for name in Self.machineNames { try network.attach(machine(name)) }
+    }
+
+    /// Makes secret, settings and both copies, and starts witness and nodes.
+    public func install(_ settings: LabSettings) throws(LabError) {
+        unlink(directory.secret)
+        try TextFile.write(settings.text(in: directory), to: directory.settings)
+        let secret = try ChildProcess.run([product, "secret", "--out", directory.secret])
+        guard secret.status == 0 else { throw LabError("tandem secret: \(secret.output)") }
+        try startDaemon("witness")
+        for node in ["node1", "node2"] {
+            let made = try verb(["init"], on: node, limit: .seconds(60))
+            guard made.status == 0 else { throw LabError("tandem init on \(node): \(made.output)") }
+        }
+        for node in ["node1", "node2"] { try startDaemon(node) }
+    }
+
+    /// Starts the daemon of a machine that is up.
+    public func startDaemon(_ name: String) throws(LabError) {
+        let words =
+            name == "witness"
+            ? ["witness", "--settings", directory.settings]
+            : ["node", "--settings", directory.settings, "--node", name]
+        _ = try machine(name).launch(
+            [product] + words, log: directory.daemonLog(name), environment: environment)
+    }
+
+    /// Runs a verb of the product on a node.
+    public func verb(
+        _ words: [String], on node: String, limit: Interval = .seconds(30)
+    ) throws(LabError) -> ChildProcess.Outcome {
+        let place = ["--settings", directory.settings, "--node", node]
+        return try machine(node).run([product] + words + place, limit: limit, environment: environment)
+    }
+
+    /// Cuts a machine's power.
+    public func kill(_ name: String) throws(LabError) { try machine(name).kill() }
+
+    /// Kills the product's processes of a machine at once; what they had made there remains.
+    public func killDaemon(_ name: String) {
+        // The keeper first: it must not tidy up after the worker.
+        for process in daemonProcesses(name).sorted() { Glibc.kill(process, SIGKILL) }
+    }
+
+    /// The product's processes of a machine, keeper before worker.
+    public func daemonProcesses(_ name: String) -> [Int32] { machine(name).processes(running: product) }
+
+    /// Starts a machine that was killed, and its daemon.
+    public func start(_ name: String) throws(LabError) {
+        let one = machine(name)
+        if one.first == nil {
+            try one.start()
+            try network.attach(one)
+        }
+        if Self.daemonNames.contains(name) && daemonProcesses(name).isEmpty { try startDaemon(name) }
+    }
+
+    /// Ends all machines; disks and logs stay.
+    public func down() throws(LabError) {
+        for one in everyMachine.reversed() { try one.kill() }
+    }
+
+    /// Ends all machines and removes the lab's directory; says what remains, which must be nothing.
+    public func wipe() throws(LabError) -> [String] {
+        let loops = everyMachine.flatMap(\.loopDevices)
+        try down()
+        var remains: [String] = []
+        for number in ProcessTable.numbers {
+            guard let line = TextFile.bytes("/proc/\(number)/cmdline"), number != getpid() else { continue }
+            let words = line.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+            if words.contains(where: { $0 == directory.path || $0 == directory.settings }) {
+                remains.append("process \(number): \(words.joined(separator: " "))")
+            }
+        }
+        for line in (TextFile.read("/proc/self/mounts") ?? "").split(separator: "\n")
+        where line.contains(directory.path + "/") {
+            remains.append("mount: \(line)")
+        }
+        let gone: Bool? = LabClock.wait(.seconds(5)) {
+            () -> Bool? in Set(LabMachine.attachedLoops().map(\.path)).isDisjoint(with: loops) ? true : nil
+        }
+        if gone == nil {
+            let held = Set(LabMachine.attachedLoops().map(\.path)).intersection(loops)
+            remains += held.sorted().map { "loop device: \($0)" }
+        }
+        let removed = try ChildProcess.run(["rm", "-rf", "--one-file-system", directory.path])
+        if removed.status != 0 { remains.append("files: \(removed.output)") }
+        return remains
+    }
+}

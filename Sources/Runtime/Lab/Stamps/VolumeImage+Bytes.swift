@@ -1,0 +1,65 @@
+import CLinux
+import Glibc
+
+/// A copy of a volume, read from outside, and comparisons of two.
+public struct VolumeImage: ~Copyable, Sendable {
+    private let file: Int32
+    private let path: String
+
+    /// Opens a backing file for reading.
+    public init(_ path: String) throws(LabError) {
+        let number = clinux_open(path, O_RDONLY | O_CLOEXEC, 0)
+        guard number >= 0 else { throw LabError("open \(path)", code: errno) }
+        file = number
+        self.path = path
+        // The daemon writes around the page cache.
+        posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED)
+    }
+
+    deinit { close(file) }
+
+    /// What stamped block number `block` holds.
+    public borrowing func content(of block: UInt64) throws(LabError) -> StampedBlock.Content {
+        var words = [UInt64](repeating: 0, count: StampedBlock.wordCount)
+        let file = self.file
+        let count = words.withUnsafeMutableBytes {
+            pread(file, $0.baseAddress, StampedBlock.size, off_t(block) * off_t(StampedBlock.size))
+        }
+        guard count == StampedBlock.size else {
+            throw LabError("read block \(block) of \(path)", code: errno)
+        }
+        return StampedBlock.content(of: words)
+    }
+
+    /// The 4 KiB blocks in which two files differ, the first `most` of them, and how many in all.
+    ///
+    /// Files of different length differ in all that one of them lacks.
+    public static func differences(
+        _ left: String, _ right: String, most: Int = 16
+    ) throws(LabError) -> (count: Int, first: [UInt64]) {
+        let one = try VolumeImage(left)
+        let two = try VolumeImage(right)
+        let size = 1 << 20
+        var first = [UInt8](repeating: 0, count: size)
+        var second = first
+        var count = 0
+        var blocks: [UInt64] = []
+        var offset = 0
+        while true {
+            let got = pread(one.file, &first, size, off_t(offset))
+            let other = pread(two.file, &second, size, off_t(offset))
+            guard got >= 0, other >= 0 else { throw LabError("read \(got < 0 ? left : right)", code: errno) }
+            let longest = max(got, other)
+            if longest == 0 { return (count, blocks) }
+            for begin in stride(from: 0, to: longest, by: StampedBlock.size) {
+                let end = min(begin + StampedBlock.size, longest)
+                if end <= min(got, other) && first[begin..<end].elementsEqual(second[begin..<end]) {
+                    continue
+                }
+                count += 1
+                if blocks.count < most { blocks.append(UInt64(offset + begin) / UInt64(StampedBlock.size)) }
+            }
+            offset += longest
+        }
+    }
+}

@@ -1,0 +1,92 @@
+import Basics
+import Glibc
+
+extension LiveStories {
+    private struct CutShape: Sendable {
+        let name: String
+        let machine: String
+        let others: [String]
+        let oneWay: Bool
+    }
+
+    /// Cuts under writers on both nodes' devices, which try all the time.
+    static func cuts(full: Bool) -> [LiveStory] {
+        let all = LabTopology.machineNames
+        var shapes = [
+            CutShape(name: "node1|node2", machine: "node1", others: ["node2"], oneWay: false),
+            CutShape(name: "node1 heard no more by node2", machine: "node1", others: ["node2"], oneWay: true),
+            CutShape(name: "node1|all", machine: "node1", others: all, oneWay: false),
+            CutShape(name: "node1 heard no more by all", machine: "node1", others: all, oneWay: true),
+            CutShape(name: "witness|all", machine: "witness", others: all, oneWay: false),
+            CutShape(name: "witness heard no more by all", machine: "witness", others: all, oneWay: true),
+        ]
+        if full {
+            shapes += [
+                CutShape(
+                    name: "node2 heard no more by node1", machine: "node2", others: ["node1"], oneWay: true),
+                CutShape(name: "node2|all", machine: "node2", others: all, oneWay: false),
+            ]
+        }
+        return shapes.map { shape in
+            LiveStory("cut \(shape.name)") { run throws(LabError) in try cut(shape, run) }
+        }
+    }
+
+    private static func cut(_ shape: CutShape, _ run: StoryRun) throws(LabError) {
+        try run.begin(deviceSettings)
+        try run.startObservers()
+        try run.startWriters(on: ["node1", "node2"])
+        try run.waitForWrites(on: "node1")
+        let begin = LabClock.now()
+        try run.lab.cut(shape.machine, from: shape.others, oneWay: shape.oneWay)
+        run.say("cut \(shape.name)")
+        let held = Interval.seconds(run.full ? 30 : 8)
+        LabClock.nap(held)
+        try run.requireNobodyStuck()
+        let before = ["node1", "node2"].compactMap { run.lab.status(of: $0) }
+        try run.lab.heal()
+        run.say("healed after \(held.text)")
+        let holder = try run.waitSettled(.seconds(90))
+        try run.waitForWrites(50, on: holder)
+        try run.stopWriters()
+        try run.waitSettled()
+        run.noteClaims(since: begin)
+        run.noteOutage(since: begin, "the client was without an answer")
+        try run.noteResync(before: before)
+        try run.check(.acknowledged, on: holder)
+        try run.compareCopies()
+        try run.requireClaimsWithin(.seconds(2), since: begin)
+    }
+
+    /// The holder's processes stopped for a while, as a machine stalls.
+    static func pauses(full: Bool) -> [LiveStory] {
+        [Interval.milliseconds(500), .seconds(full ? 20 : 8)].map { length in
+            LiveStory("the holder is stopped for \(length.text)") { run throws(LabError) in
+                try pause(length, run)
+            }
+        }
+    }
+
+    private static func pause(_ length: Interval, _ run: StoryRun) throws(LabError) {
+        try run.begin(deviceSettings)
+        try run.startObservers()
+        try run.startWriters(on: ["node1", "node2"])
+        try run.waitForWrites(on: "node1")
+        let begin = LabClock.now()
+        let processes = run.lab.daemonProcesses("node1")
+        for process in processes { kill(process, SIGSTOP) }
+        run.say("stopped \(processes.count) processes of node1")
+        LabClock.nap(length)
+        for process in processes { kill(process, SIGCONT) }
+        run.say("continued after \(length.text)")
+        let holder = try run.waitSettled(.seconds(90))
+        try run.waitForWrites(50, on: holder)
+        try run.stopWriters()
+        try run.waitSettled()
+        run.noteClaims(since: begin)
+        run.noteOutage(since: begin, "the client was without an answer")
+        try run.check(.acknowledged, on: holder)
+        try run.compareCopies()
+        try run.requireClaimsWithin(.seconds(2), since: begin)
+    }
+}

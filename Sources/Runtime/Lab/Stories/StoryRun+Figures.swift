@@ -1,0 +1,52 @@
+public import Basics
+
+extension StoryRun {
+    /// Notes the longest time in which the client's pings went unanswered.
+    public func noteOutage(since begin: Instant, _ text: String) {
+        let silence = pings.longestSilence(from: begin, to: LabClock.now())
+        note("\(text) for \(silence.length.text)")
+    }
+
+    /// Notes how long two machines claimed the address.
+    public func noteClaims(since begin: Instant) {
+        note("two machines answered for the address for \(claims.doubleAnswers(from: begin).text)")
+    }
+
+    /// Requires that two machines claimed the address for no longer than `limit`.
+    public func requireClaimsWithin(_ limit: Interval, since begin: Instant) throws(LabError) {
+        let time = claims.doubleAnswers(from: begin)
+        guard time <= limit else {
+            throw LabError(
+                "two machines answered for the address for \(time.text); at most \(limit.text) is right")
+        }
+    }
+
+    /// Notes what the resync sent, beside what it had to.
+    public func noteResync(before: [NodeStatus]) throws(LabError) {
+        let after = ["node1", "node2"].compactMap { lab.status(of: $0) }
+        let sent = after.map(\.resyncBytesSent).reduce(0, +)
+        let dirty = before.map(\.dirtyBytes).max() ?? 0
+        let logged = after.map(\.loggedBytes).max() ?? 0
+        note(
+            "resync sent \(sent) bytes; dirty before the heal \(dirty) bytes, logged extents \(logged) bytes")
+    }
+
+    /// Requires that no process of a node waits in the kernel without end (state D), now that time enough has
+    /// passed.
+    public func requireNobodyStuck() throws(LabError) {
+        for node in ["node1", "node2"] {
+            guard let first = lab.machine(node).first else { continue }
+            var stuck: [Int32] = []
+            // A process that writes is in D now and then; one that hangs is so each time.
+            for round in 0..<10 {
+                let waiting = ProcessTable.sharing(namespaceOf: first.number).filter {
+                    ProcessTable.status($0)?.state == "D"
+                }
+                stuck = round == 0 ? waiting : stuck.filter { waiting.contains($0) }
+                if stuck.isEmpty { break }
+                LabClock.nap(.milliseconds(50))
+            }
+            if !stuck.isEmpty { throw LabError("processes \(stuck) on \(node) hang in the kernel") }
+        }
+    }
+}

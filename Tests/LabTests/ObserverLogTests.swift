@@ -1,0 +1,46 @@
+import Basics
+import Lab
+import Testing
+
+@Suite("What an observer of the address saw")
+struct ObserverLogTests {
+    @Test("counts the time to the next question where two answered one")
+    func doubleAnswers() {
+        let log = ObserverLog(
+            text: "10 ?\n11 aa\n20 ?\n21 aa\n22 bb\n30 ?\n31 bb\n32 aa\n45 ?\n46 bb\n46 bb\n60 ?\n")
+        #expect(log.doubleAnswers() == Interval(nanoseconds: 25))
+        #expect(log.doubleAnswers(from: Instant(nanoseconds: 30)) == Interval(nanoseconds: 15))
+        #expect(log.changes().map(\.word) == ["aa", "bb", "aa", "bb"])
+    }
+
+    @Test("finds the longest silence, at the ends as well")
+    func silence() {
+        let log = ObserverLog(text: "5 answer\n10 ?\n11 answer\n40 answer\n45 x\n")
+        let inside = log.longestSilence(from: Instant(nanoseconds: 0), to: Instant(nanoseconds: 50))
+        #expect(inside.length == Interval(nanoseconds: 29))
+        #expect(inside.at == Instant(nanoseconds: 11))
+        let atEnd = log.longestSilence(from: Instant(nanoseconds: 0), to: Instant(nanoseconds: 100))
+        #expect(atEnd.length == Interval(nanoseconds: 55))
+        let none = ObserverLog(text: "").longestSilence(
+            from: Instant(nanoseconds: 3), to: Instant(nanoseconds: 9))
+        #expect(none.length == Interval(nanoseconds: 6))
+    }
+}
+
+@Suite("JSON as the lab reads it")
+struct JSONValueTests {
+    @Test("reads values by their path")
+    func paths() throws {
+        let value = try #require(
+            JSONValue(#" {"a": {"b": [1, {"c": "x\n\u0041"}]}, "d": -2.5e1, "e": null} "#))
+        #expect(value["a.b.1.c"].text == "x\nA")
+        #expect(value["d"].number == -25)
+        #expect(value["a.b"].list.count == 2)
+        #expect(value["a.q.z"] == .null)
+    }
+
+    @Test(
+        "refuses what is no JSON",
+        arguments: ["", "{", "[1,", "{\"a\"}", "tru", "\"x", "1 2", "{\"a\":1,}"])
+    func refuses(text: String) { #expect(JSONValue(text) == nil) }
+}
