@@ -31,6 +31,7 @@ function indent_of(line) {
 function begin_file(    parts, count, i) {
     in_text = 0
     previous = ""
+    comment_line = -4
     pending = -1
     for (i in opened) delete opened[i]
     is_c = FILENAME ~ /\.[ch]$/
@@ -78,7 +79,7 @@ function check_words() {
         finding("force", "a force unwrap; use guard let, #require in tests, or preconditionFailure with the reason")
     if (!is_bytes && code ~ /(^|[^A-Za-z0-9_])(with)?Unsafe[A-Z]/)
         finding("unsafe", "unsafe memory outside a +Bytes.swift file; move it there, or use Span or [UInt8]")
-    if (is_source && code ~ /@unchecked Sendable|nonisolated\(unsafe\)/ && $0 !~ /\/\// && previous !~ /\/\//)
+    if (is_source && code ~ /@unchecked Sendable|nonisolated\(unsafe\)/ && FNR - comment_line > 4)
         finding("sendable", "unchecked for the compiler; say in a comment beside it why it is safe")
     if (is_test && code ~ /(^|[^A-Za-z0-9_])(u|nano)?sleep\(|Task\.sleep/)
         finding("sleep", "a test that sleeps is slow or wrong; wait for the event, with a deadline")
@@ -139,6 +140,7 @@ FNR == 1 { begin_file() }
         next
     }
     code = code_of($0)
+    if ($0 ~ /\/\//) comment_line = FNR
     if (code ~ /^ *(@[A-Za-z_]+ |public |internal |private |fileprivate |package )*import /) check_import()
     else {
         check_words()
