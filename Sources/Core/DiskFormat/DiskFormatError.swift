@@ -68,7 +68,7 @@ extension DiskFormatError: CustomStringConvertible {
         case .unsupportedFeatures(let block, let unknown):
             "the \(block) uses features that this program does not know (bits 0x\(String(unknown, radix: 16)))"
         case .malformed(let block, let field):
-            "the \(block) is whole but its \(field.rawValue) is not a value that the format allows"
+            "the \(block) is whole but its \(field.rawValue) cannot be what the format allows"
         case .neverInitialized:
             "there is no metadata: the volume was never initialized"
         case .contradictorySuperblocks:

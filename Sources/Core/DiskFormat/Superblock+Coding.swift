@@ -59,6 +59,7 @@ extension Superblock {
         guard historyCount <= older.count, older[historyCount...].allSatisfy({ $0 == .none }) else {
             throw .malformed(.superblock, .generations)
         }
+        guard reader.isValid else { throw .malformed(.superblock, .unused) }
         let record = try decodeRecord(isPresent: present & hasRecord != 0, from: &reader)
         let intent = try decodeIntent(isPresent: present & hasIntent != 0, from: &reader)
         reader.skip(reader.remaining)
@@ -78,6 +79,7 @@ extension Superblock {
     ) throws(DiskFormatError) -> ArbiterRecord? {
         guard isPresent else {
             reader.skip(ArbiterRecord.byteCount)
+            guard reader.isValid else { throw .malformed(.superblock, .unused) }
             return nil
         }
         guard let record = ArbiterRecord(from: &reader) else { throw .malformed(.superblock, .record) }
