@@ -45,7 +45,7 @@ public enum WitnessMessage {
 
 /// Who a node is: the first message of its session with the witness.
 public struct WitnessHello: Sendable, Hashable {
-    /// A hash of the cluster's name and secret: a node of another cluster is refused.
+    /// A hash of the cluster's name: a node of another cluster is refused. The secret is proved by the session.
     public var cluster: UInt64
     public var node: NodeIndex
     /// Drawn when the node's process starts, so that the witness tells a new life from a new connection.
