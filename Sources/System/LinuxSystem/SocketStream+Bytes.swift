@@ -86,9 +86,9 @@ public struct SocketStream: ~Copyable, Sendable {
 
     /// send(2) of `region`, which is not empty; may take less than all of it. No SIGPIPE: EPIPE instead.
     public func write(_ region: UnsafeRawBufferPointer) throws(SystemError) -> SocketTransfer {
-        precondition(!region.isEmpty, "writing nothing")
+        guard let base = region.baseAddress, !region.isEmpty else { preconditionFailure("writing nothing") }
         while true {
-            let count = send(descriptor.raw, region.baseAddress, region.count, Int32(MSG_NOSIGNAL))
+            let count = clinux_send(descriptor.raw, base, region.count)
             if count >= 0 { return .moved(count) }
             if errno == EAGAIN { return .wouldBlock }
             if errno != EINTR { throw failure("send to", errno) }

@@ -14,6 +14,8 @@ const char *_Nullable clinux_error_text(int code);
 int clinux_stream_socket(int family);
 /// accept4(2), the result non-blocking and closed on exec.
 int clinux_accept(int listener);
+/// send(2) without SIGPIPE.
+ssize_t clinux_send(int socket, const void *_Nonnull bytes, size_t count);
 /// fchmod(2) of a socket before bind(2): gives the file that bind makes its mode.
 int clinux_socket_mode(int socket, mode_t mode);
 
