@@ -1,0 +1,144 @@
+import Basics
+import Quorum
+import Replication
+
+// The clients of each node's device, the elector that promotes, and the sign of life.
+extension World {
+    func tickClient(_ node: SimNode) {
+        schedule(after: 1 + clientRandom.below(swarm.thinkMilliseconds * 1000)) { world in
+            world.act(on: node)
+            world.tickClient(node)
+        }
+    }
+
+    private func act(on node: SimNode) {
+        guard node.isUp, node.hasDevice, violation == nil else { return }
+        if node.isDeviceClosing || areClientsStopped {
+            if !node.hasOpenRequests, let command = node.closingCommand {
+                node.closingCommand = nil
+                deliver(command, to: node)
+            }
+            return
+        }
+        guard node.openWrites.count + node.openFlushes.count < 8, let slot = node.freeClientSlot else { return }
+        switch clientRandom.below(20) {
+        case 0..<3:
+            node.openFlushes[slot] = oracle.flushBegins()
+            deliver(.flush(slot: slot), to: node)
+        case 3..<5:
+            let range = randomRange()
+            guard !overlapsOpen(SimNode.cells(of: range), on: node) else { return }
+            node.openReads.insert(slot)
+            deliver(.read(slot: slot, range), to: node)
+        default:
+            let range = randomRange()
+            let cells = SimNode.cells(of: range)
+            guard !overlapsOpen(cells, on: node) else { return }
+            let write = oracle.issue(on: node.index, cells)
+            node.values[slot] = [UInt32](repeating: write, count: cells.count)
+            node.taints[slot] = []
+            node.openWrites[slot] = write
+            deliver(
+                clientRandom.below(8) == 0 ? .zero(slot: slot, range) : .write(slot: slot, range), to: node)
+        }
+    }
+
+    /// Few places in many extents, so that writes meet and extents are evicted.
+    private func randomRange() -> ByteRange {
+        let extent = clientRandom.below(Self.blocks / Self.extentBlocks)
+        let first = extent * Self.extentBlocks * SimDisk.cellsPerBlock + clientRandom.below(5)
+        let count = 1 + clientRandom.below(4)
+        return ByteRange(offset: UInt64(first) * SimDisk.cell, length: UInt64(count) * SimDisk.cell)
+    }
+
+    private func overlapsOpen(_ cells: Range<Int>, on node: SimNode) -> Bool {
+        node.openWrites.values.contains { oracle.writes[Int($0)].cells.overlaps(cells) }
+    }
+
+    func complete(_ slot: SlotIndex, _ status: ReplyStatus, on node: SimNode) {
+        if SlotLayout.peer.contains(slot) {
+            node.freePeerSlots.append(slot)
+            return
+        }
+        if let write = node.openWrites.removeValue(forKey: slot) {
+            log("\(node.index) write \(write) \(oracle.writes[Int(write)].cells) \(status)")
+            if status == .done {
+                judgeCompletion(write, on: node)
+                let died = nodes.filter(\.isDiskDead).reduce(into: NodeSet()) { $0.insert(NodeSet($1.index)) }
+                oracle.completed(write, bothNamed: requiredCopies(of: node) == .both, died: died)
+            }
+        } else if let covered = node.openFlushes.removeValue(forKey: slot) {
+            log("\(node.index) flush \(status)")
+            if status == .done {
+                judgeFlush(covered, on: node)
+                oracle.flushEnds(covered)
+            }
+        } else if node.openReads.remove(slot) == nil {
+            fail(Violation("I23", "\(node.index) answers slot \(slot), which has no request"))
+        }
+        if !isHealed || node.replica.isPrimary { judge(node) }
+    }
+
+    /// Whose disks must have what is answered: what the arbiter's record says, if it names this holder.
+    private func requiredCopies(of node: SimNode) -> NodeSet {
+        guard profile.hasArbiter, let standing = witness.machine?.record ?? witness.durable,
+            standing.holder == node.index, standing.epoch >= node.replica.record?.epoch ?? 0
+        else { return node.replica.record?.copies ?? [] }
+        return standing.copies
+    }
+
+    /// I4: a write is completed only when all of `copies` have it.
+    private func judgeCompletion(_ write: UInt32, on node: SimNode) {
+        let missing = requiredCopies(of: node).subtracting(oracle.writes[Int(write)].storedBy)
+        guard !missing.isEmpty else { return }
+        fail(Violation("I4", "\(node.index) completed write \(write), which copy \(missing.rawValue) never had"))
+    }
+
+    private func judgeFlush(_ covered: [UInt32], on node: SimNode) {
+        for member in nodes where requiredCopies(of: node).contains(member.index) && !member.isDiskDead {
+            do throws(Violation) {
+                try oracle.judgeFlush(covered, member.disk, of: member.index)
+            } catch { fail(error) }
+        }
+    }
+
+    func dropClient(of node: SimNode) {
+        node.openWrites.removeAll()
+        node.openFlushes.removeAll()
+        node.openReads.removeAll()
+        node.hasDevice = false
+        node.isDeviceClosing = false
+        node.closingCommand = nil
+    }
+
+    // MARK: elector
+
+    func tickElector(_ node: SimNode) {
+        schedule(after: 200_000 + network.below(300_000)) { world in
+            world.elect(node)
+            world.tickElector(node)
+        }
+    }
+
+    private func elect(_ node: SimNode) {
+        guard node.isUp, !node.replica.isPrimary, !areClientsStopped || isHealed else { return }
+        let peer = nodes[Int(node.index.peer.rawValue)]
+        if node.connection == nil {
+            if now.since(node.lastHeard) > .milliseconds(700) || network.chance(in: 20) {
+                deliver(.promote, to: node)
+            }
+        } else if !peer.replica.isPrimary || !peer.isUp || network.chance(in: 40) {
+            deliver(.promote, to: node)
+        }
+    }
+
+    func tickHeartbeat(_ node: SimNode) {
+        schedule(after: 300_000) { world in
+            if node.isUp {
+                world.tell(node)
+                world.readRecord(from: node)
+            }
+            world.tickHeartbeat(node)
+        }
+    }
+}

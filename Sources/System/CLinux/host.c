@@ -1,0 +1,128 @@
+#define _GNU_SOURCE
+#include "host.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int unpack(const char *text, size_t length, char **list, size_t room) {
+    size_t count = 0;
+    for (size_t at = 0; at < length; at += strlen(text + at) + 1) {
+        if (count + 1 == room) return -1;
+        list[count++] = (char *)text + at;
+    }
+    list[count] = NULL;
+    return 0;
+}
+
+int clinux_spawn(const char *path, const char *arguments, size_t arguments_length, const char *environment,
+                 size_t environment_length, int input, int output, int errors, pid_t *process) {
+    char *list[256], *variables[256];
+    if (unpack(arguments, arguments_length, list, 256) != 0) return E2BIG;
+    if (unpack(environment, environment_length, variables, 256) != 0) return E2BIG;
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    sigset_t none, all;
+    sigemptyset(&none);
+    sigfillset(&all);
+    int error = posix_spawn_file_actions_init(&actions);
+    if (error != 0) return error;
+    error = posix_spawnattr_init(&attributes);
+    if (error != 0) {
+        posix_spawn_file_actions_destroy(&actions);
+        return error;
+    }
+    short flags = POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK;
+    // dup2 onto the same number would leave close-on-exec set: the callers' descriptors are all above 2.
+    if ((error = posix_spawnattr_setflags(&attributes, flags)) == 0 &&
+        (error = posix_spawnattr_setpgroup(&attributes, 0)) == 0 &&
+        (error = posix_spawnattr_setsigdefault(&attributes, &all)) == 0 &&
+        (error = posix_spawnattr_setsigmask(&attributes, &none)) == 0 &&
+        (error = posix_spawn_file_actions_adddup2(&actions, input, 0)) == 0 &&
+        (error = posix_spawn_file_actions_adddup2(&actions, output, 1)) == 0 &&
+        (error = posix_spawn_file_actions_adddup2(&actions, errors, 2)) == 0 &&
+        (error = posix_spawn_file_actions_addclosefrom_np(&actions, 3)) == 0) {
+        error = posix_spawn(process, path, &actions, &attributes, list, variables);
+    }
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&actions);
+    return error;
+}
+
+int clinux_pipe(int *ends) {
+    if (pipe2(ends, O_CLOEXEC) != 0) return -1;
+    for (int i = 0; i < 2; i++) {
+        // Numbers 0 to 2 are the child's own; a daemon may have closed them.
+        int moved = ends[i] > 2 ? ends[i] : fcntl(ends[i], F_DUPFD_CLOEXEC, 3);
+        if (moved < 0) {
+            int error = errno;
+            close(ends[0]);
+            close(ends[1]);
+            errno = error;
+            return -1;
+        }
+        if (moved != ends[i]) close(ends[i]);
+        ends[i] = moved;
+    }
+    return fcntl(ends[0], F_SETFL, O_NONBLOCK);
+}
+
+int clinux_memory_file(const void *bytes, size_t count) {
+    int file = memfd_create("input", MFD_CLOEXEC);
+    if (file < 0) return -1;
+    int moved = fcntl(file, F_DUPFD_CLOEXEC, 3);
+    int error = errno;
+    close(file);
+    errno = error;
+    if (moved < 0) return -1;
+    if (write(moved, bytes, count) != (ssize_t)count || lseek(moved, 0, SEEK_SET) != 0) {
+        error = errno;
+        close(moved);
+        errno = error;
+        return -1;
+    }
+    return moved;
+}
+
+int clinux_pidfd(pid_t process) { return (int)syscall(SYS_pidfd_open, process, 0); }
+
+int clinux_reap(pid_t process) {
+    int status;
+    pid_t done;
+    do done = waitpid(process, &status, 0);
+    while (done < 0 && errno == EINTR);
+    if (done < 0) return -1;
+    return WIFSIGNALED(status) ? 256 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+int clinux_mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data) {
+    return mount(source, target, type, flags, data);
+}
+
+int clinux_mount_private(const char *path) { return mount("none", path, NULL, MS_PRIVATE, NULL); }
+
+int clinux_unmount(const char *path) { return umount2(path, UMOUNT_NOFOLLOW); }
+
+ssize_t clinux_directory(const char *path, char *names, size_t size) {
+    DIR *directory = opendir(path);
+    if (directory == NULL) return -1;
+    size_t used = 0;
+    errno = 0;
+    for (struct dirent *entry = readdir(directory); entry != NULL; entry = readdir(directory)) {
+        size_t length = strlen(entry->d_name) + 1;
+        if (used + length <= size) memcpy(names + used, entry->d_name, length);
+        used += length;
+    }
+    int error = errno;
+    closedir(directory);
+    errno = error;
+    return error == 0 ? (ssize_t)used : -1;
+}
