@@ -12,6 +12,8 @@ public struct LabSettings: Sendable {
     public var transport = "sealed"
     /// The node that is asked first; empty for none.
     public var prefer = "node1"
+    /// Keys of the volume put in by who wants something else, with a comma before each.
+    public var volumeKeys = ""
     /// Lines put in by a story that wants something else.
     public var more = ""
 
@@ -42,7 +44,7 @@ public struct LabSettings: Sendable {
             \(more)groups:
               \(Self.group):
                 address: \(LabNetwork.virtualAddress)/24
-            \(preferred)    volume: { size: \(size), backing: \(LabDirectory.diskInside)/files.img }
+            \(preferred)    volume: { size: \(size), backing: \(LabDirectory.diskInside)/files.img\(volumeKeys) }
             \(mount)
             """
     }

@@ -4,10 +4,14 @@ extension LabTopology {
     /// The product's binary: TANDEM_BINARY, or the one beside this program.
     public static func findProduct() throws(LabError) -> String {
         if let named = environmentVariable("TANDEM_BINARY") { return named }
-        guard let own = TextFile.link("/proc/self/exe"), let slash = own.lastIndex(of: "/") else {
+        guard let own = TextFile.link("/proc/self/exe") else {
             throw LabError("which program is this?", code: errno)
         }
-        return String(own[..<slash]) + "/tandem"
+        return beside(own, "tandem")
+    }
+
+    static func beside(_ program: String, _ name: String) -> String {
+        (program.lastIndex(of: "/").map { String(program[...$0]) } ?? "") + name
     }
 
     /// Refuses a name that no machine has.

@@ -18,19 +18,22 @@ public struct LabTopology: Sendable {
     private static let bridgeName = "bridge"
 
     /// A lab in `directory` that runs the program `product`; needs root.
-    public init(directory: LabDirectory, product: String) throws(LabError) {
+    /// `helper` names the program beside this one that machines run, when it is not this one.
+    public init(directory: LabDirectory, product: String, helper: String? = nil) throws(LabError) {
         guard let program = TextFile.link("/proc/self/exe") else {
             throw LabError("which program is this?", code: errno)
         }
         guard getuid() == 0 else { throw LabError("a lab needs namespaces and mounts: run it as root") }
         self.directory = directory
-        self.program = program
+        self.program = helper.map { Self.beside(program, $0) } ?? program
         self.product = product
     }
 
+    /// One of the machines, up or not.
     public func machine(_ name: String) -> LabMachine { LabMachine(name, in: directory, program: program) }
     /// The machine that the bridge is in.
     public var bridge: LabMachine { machine(Self.bridgeName) }
+    /// The links between the machines.
     public var network: LabNetwork { LabNetwork(bridge: bridge) }
     private var everyMachine: [LabMachine] { ([Self.bridgeName] + Self.machineNames).map { machine($0) } }
 
