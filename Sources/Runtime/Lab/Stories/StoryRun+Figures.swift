@@ -9,7 +9,9 @@ extension StoryRun {
 
     /// Notes how long two machines claimed the address.
     public func noteClaims(since begin: Instant) {
-        note("two machines answered for the address for \(claims.doubleAnswers(from: begin).text)")
+        let time = claims.doubleAnswers(from: begin)
+        claimTime = time
+        note("two machines answered for the address for \(time.text)")
     }
 
     /// Requires that two machines claimed the address for no longer than `limit`.

@@ -43,6 +43,8 @@ public final class StoryRun {
         if isTalking { print(line) }
     }
 
+    /// How long two machines claimed the address, once a story has measured it.
+    public var claimTime: Interval?
     /// Figures that are printed also when the story passes.
     public private(set) var figures: [String] = []
 
