@@ -153,6 +153,20 @@ struct SocketTests {
         #expect(long?.code == ENAMETOOLONG)
     }
 
+    @Test("a living Unix socket whose queue is full is not taken for a dead one")
+    func busyUnix() throws {
+        let path = "/tmp/socket-test-busy-\(getpid())"
+        let listener = try SocketListener(unixPath: path, backlog: 0)
+        let waiting = try SocketStream.connected(toUnixPath: path)
+        let full = failure { () throws(SystemError) in _ = try SocketStream.connected(toUnixPath: path) }
+        #expect(full?.code == EAGAIN)
+        let second = failure { () throws(SystemError) in _ = try SocketListener(unixPath: path) }
+        #expect(second?.code == EADDRINUSE)
+        #expect(access(path, F_OK) == 0)
+        _ = consume waiting
+        _ = consume listener
+    }
+
     /// Binds a socket at `path` and closes it without removing the file: 0 when that worked.
     private func deadSocket(at path: String) -> Int32? {
         let socket = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)

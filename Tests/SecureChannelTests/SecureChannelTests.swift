@@ -159,6 +159,25 @@ struct SecureChannelTests {
         #expect(pair.client.recordsSealed == pair.server.recordsOpened)
     }
 
+    @Test("the key changes when its count of records is reached, and not before")
+    func keyUpdateByCount() throws {
+        let pair = try ChannelPair(recordsPerKey: 10)
+        try pair.establish()
+        let before = pair.client.recordsSealed
+        for _ in 0..<90 {
+            #expect(try pair.client.write([1]))
+            let errors = pair.pump()
+            #expect(errors.client == nil && errors.server == nil)
+        }
+        // Each tenth record, about, is the key update itself.
+        #expect((9...11).contains(pair.client.recordsSealed - before - 90))
+        let patient = try ChannelPair()
+        try patient.establish()
+        let start = patient.client.recordsSealed
+        for _ in 0..<90 { #expect(try patient.client.write([1])) }
+        #expect(patient.client.recordsSealed == start + 90)
+    }
+
     @Test("a token is the same at both ends, another for each label and each connection")
     func token() throws {
         let pair = try ChannelPair()
