@@ -1,0 +1,111 @@
+// What people read: first whether they are safe now and what would happen if either machine failed now.
+
+extension NodeStatus {
+    /// One sentence a group: safe or not, and what follows if either machine failed now.
+    public var summary: String {
+        groups.map { "\($0.group): \(summary(of: $0))" }.joined(separator: " ")
+    }
+
+    private func summary(of group: GroupStatus) -> String {
+        if let stuck = group.failover.stuck { return "STUCK on \(node): \(stuck)." }
+        if group.isFrozen {
+            return "FROZEN: requests wait for a verdict; the peer is gone and"
+                + (group.arbiter.isReachable ? " the witness is being asked." : " the witness is out of reach.")
+        }
+        guard group.volume != nil else { return addressSummary(of: group) }
+        let hasArbiter = group.arbiter.kind == "none" || group.arbiter.isReachable
+        let isWhole = group.disk == "UpToDate" && group.peer.disk == "UpToDate"
+        if isWhole, group.connection == "Connected", group.replication == "Established" {
+            return wholeSummary(of: group, hasArbiter: hasArbiter)
+        }
+        if group.replication == "SyncTarget" || group.replication == "SyncSource" {
+            let (target, source) = group.replication == "SyncTarget" ? (node, peer) : (peer, node)
+            let percent = Int(group.volume?.donePercent ?? 0)
+            return "NOT safe yet: \(target) is being copied from \(source) (\(percent) % done);"
+                + " if \(source) failed now the service would stop, if \(target) failed now it would go on."
+        }
+        return aloneSummary(of: group)
+    }
+
+    private func addressSummary(of group: GroupStatus) -> String {
+        guard let address = group.address else { return "there is nothing to move." }
+        return address.isPresent
+            ? "\(address.value) is on \(node)." : "\(address.value) is not on this node (\(node))."
+    }
+
+    private func wholeSummary(of group: GroupStatus, hasArbiter: Bool) -> String {
+        guard hasArbiter else {
+            return "the data is safe on both nodes, but the witness is out of reach:"
+                + " if either machine failed now, the service would stop until the witness is back."
+        }
+        let split = group.arbiter.kind == "none" ? " (no arbiter: split brain is possible)" : ""
+        let names = [node, peer]
+        guard let primary = group.role == "Primary" ? node : group.peer.role == "Primary" ? peer : nil else {
+            return "safe: both copies are UpToDate and nobody is Primary;"
+                + " if either machine failed now the other could serve\(split)."
+        }
+        let other = names.first { $0 != primary } ?? peer
+        return "safe: both copies are UpToDate; if \(primary) failed now \(other) would take over,"
+            + " if \(other) failed now \(primary) would go on\(split)."
+    }
+
+    private func aloneSummary(of group: GroupStatus) -> String {
+        let copies = group.record?.copies ?? []
+        if group.disk == "UpToDate" || group.role == "Primary" {
+            return "NOT safe: only \(node) is known to hold current data; if \(node) failed now the service would stop"
+                + (copies.contains(peer) ? " unless \(peer) is granted." : ", if \(peer) failed now nothing would change.")
+        }
+        if copies == [peer] {
+            return "NOT safe: only \(peer) holds current data; if \(peer) failed now the service would stop,"
+                + " if \(node) failed now nothing would change."
+        }
+        return "NOT safe: \(node) is \(group.disk) and \(group.connection); it cannot serve before it has met"
+            + " \(peer) or been granted by the arbiter."
+    }
+
+    /// The whole screen.
+    public var screen: String {
+        var lines = [summary, ""]
+        for group in groups {
+            let address = group.address.map { "\($0.value) \($0.isPresent ? "here" : "not here")" }
+            lines.append("\(group.group)  on \(node)  (cluster \(cluster))")
+            lines.append(Self.line("role", "\(group.role), peer \(peer) \(group.peer.role)"))
+            lines.append(Self.line("disk", "\(group.disk), peer \(group.peer.disk)"))
+            lines.append(Self.line("connection", "\(group.connection), \(group.replication)"))
+            if let record = group.record {
+                let copies = record.copies.joined(separator: " ")
+                let text = "epoch \(record.epoch), holder \(record.holder), copies \(copies), grant \(record.grant)"
+                lines.append(Self.line("record", text))
+            }
+            lines.append(Self.line("arbiter", Self.text(of: group.arbiter)))
+            if let volume = group.volume { lines.append(Self.line("volume", Self.text(of: volume))) }
+            if let address { lines.append(Self.line("address", address)) }
+            lines.append(Self.line("failover", Self.text(of: group.failover)))
+            lines.append("")
+        }
+        lines += events.suffix(5).map { "\($0["time"].string ?? "")  \($0["text"].string ?? "")" }
+        return lines.joined(separator: "\n")
+    }
+
+    private static func line(_ name: String, _ text: String) -> String {
+        "  " + name + String(repeating: " ", count: max(1, 12 - name.count)) + text
+    }
+
+    private static func text(of arbiter: GroupStatus.Arbiter) -> String {
+        let reach = arbiter.kind == "none" ? "none" : arbiter.isReachable ? "witness reachable" : "witness OUT OF REACH"
+        return arbiter.openRequest.map { "\(reach), open request: \($0)" } ?? reach
+    }
+
+    private static func text(of volume: GroupStatus.Volume) -> String {
+        var text = "\(volume.size >> 20) MiB"
+        if volume.dirtyBlocks > 0 {
+            text += ", \(volume.dirtyBlocks * 4) KiB out of sync, \(Int(volume.donePercent)) % done"
+        }
+        if volume.resyncBytesSent > 0 { text += ", \(volume.resyncBytesSent >> 10) KiB sent by resync" }
+        return volume.device.map { "\(text), \($0)" } ?? text
+    }
+
+    private static func text(of failover: GroupStatus.Failover) -> String {
+        [failover.state, failover.step, failover.stuck].compactMap { $0 }.joined(separator: ": ")
+    }
+}
