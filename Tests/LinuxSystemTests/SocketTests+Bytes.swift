@@ -7,6 +7,9 @@ import Testing
 struct SocketTests {
     private var deadline: Instant { .now() + .seconds(10) }
 
+    /// Where the tests' files go.
+    private var temporary: String { getenv("TMPDIR").map { String(cString: $0) } ?? P_tmpdir }
+
     private func loopback(_ host: String = "127.0.0.1", port: UInt16 = 0) throws -> SocketAddress {
         try #require(SocketAddress(host: host, port: port))
     }
@@ -118,7 +121,7 @@ struct SocketTests {
 
     @Test("a Unix socket has mode 0600, replaces a dead one's file, not a living one's, and removes its own")
     func unix() throws {
-        var template = Array("/tmp/socket-test-XXXXXX".utf8CString)
+        var template = Array("\(temporary)/socket-test-XXXXXX".utf8CString)
         try #require(mkdtemp(&template) != nil)
         let directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         let path = "\(directory)/control"
@@ -148,14 +151,14 @@ struct SocketTests {
         let gone = failure { () throws(SystemError) in _ = try SocketStream.connected(toUnixPath: path) }
         #expect(gone?.code == ENOENT)
         let long = failure { () throws(SystemError) in
-            _ = try SocketListener(unixPath: "/tmp/" + String(repeating: "x", count: 120))
+            _ = try SocketListener(unixPath: "\(temporary)/" + String(repeating: "x", count: 120))
         }
         #expect(long?.code == ENAMETOOLONG)
     }
 
     @Test("a living Unix socket whose queue is full is not taken for a dead one")
     func busyUnix() throws {
-        let path = "/tmp/socket-test-busy-\(getpid())"
+        let path = "\(temporary)/socket-test-busy-\(getpid())"
         let listener = try SocketListener(unixPath: path, backlog: 0)
         let waiting = try SocketStream.connected(toUnixPath: path)
         let full = failure { () throws(SystemError) in _ = try SocketStream.connected(toUnixPath: path) }
@@ -184,7 +187,7 @@ struct SocketTests {
 
     @Test("a plain file in the place of a Unix socket is left alone")
     func foreignFile() throws {
-        var template = Array("/tmp/socket-test-XXXXXX".utf8CString)
+        var template = Array("\(temporary)/socket-test-XXXXXX".utf8CString)
         let file = mkstemp(&template)
         try #require(file >= 0)
         close(file)

@@ -22,7 +22,9 @@ const char *clinux_error_text(int code) { return strerrordesc_np(code); }
 
 int clinux_stream_socket(int family) { return socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0); }
 int clinux_accept(int listener) { return accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC); }
-ssize_t clinux_send(int socket, const void *bytes, size_t count) { return send(socket, bytes, count, MSG_NOSIGNAL); }
+ssize_t clinux_send(int socket, const void *bytes, size_t count) {
+    return send(socket, bytes, count, MSG_NOSIGNAL);
+}
 int clinux_socket_mode(int socket, mode_t mode) { return fchmod(socket, mode); }
 
 int clinux_eventfd(void) { return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC); }
@@ -94,7 +96,8 @@ void *clinux_mirror_map(size_t length) {
     if (base != MAP_FAILED) {
         const int protection = PROT_READ | PROT_WRITE;
         if (mmap(base, length, protection, MAP_SHARED | MAP_FIXED, memory, 0) == MAP_FAILED ||
-            mmap((char *)base + length, length, protection, MAP_SHARED | MAP_FIXED, memory, 0) == MAP_FAILED ||
+            mmap((char *)base + length, length, protection, MAP_SHARED | MAP_FIXED, memory, 0) ==
+                MAP_FAILED ||
             madvise(base, 2 * length, MADV_DONTFORK) != 0) {
             int error = errno;
             munmap(base, 2 * length);

@@ -23,7 +23,7 @@ int clinux_socket_mode(int socket, mode_t mode);
 int clinux_eventfd(void);
 /// timerfd_create(2) on CLOCK_BOOTTIME, non-blocking, closed on exec.
 int clinux_timerfd(void);
-/// timerfd_settime(2): first expiry at the absolute time `first`, then each `interval`; both nanoseconds, 0 and 0 disarm.
+/// timerfd_settime(2): first expiry at the absolute time `first`, then each `interval`; in ns, 0 disarms.
 int clinux_timerfd_set(int timer, uint64_t first, uint64_t interval);
 /// signalfd(2) for the signals, which are blocked in the calling thread first; non-blocking, closed on exec.
 int clinux_signalfd(const int *_Nonnull signals, size_t count);
