@@ -9,7 +9,8 @@ struct CapturedFrame: Sendable {
     var advertisement: VRRPAdvertisement
     var source: IPv4Address
     var destination: IPv4Address
-    /// The checksum field as RFC 9568 would have it, without the pseudo-header; nil where it was not recorded.
+    /// The checksum field as RFC 9568 would have it, without the pseudo-header; nil where it was not
+    /// recorded.
     var plainChecksum: UInt16?
 
     var packet: [UInt8] { Array(bytes[14...]) }
@@ -22,7 +23,8 @@ struct CapturedFrame: Sendable {
         CapturedFrame(
             name: "V4, priority 150, 1 s",
             bytes: hex(
-                "01005e000012020000000001080045c0 002000010000ff70d04c0a4d0001e000 0012314d96010064425b0a4d00c8"
+                "01005e000012020000000001080045c0 002000010000ff70d04c0a4d0001e000 "
+                    + "0012314d96010064425b0a4d00c8"
             ),
             advertisement: VRRPAdvertisement(
                 virtualRouter: 77, priority: 150, interval: 100, addresses: [shared]),
@@ -30,7 +32,8 @@ struct CapturedFrame: Sendable {
         CapturedFrame(
             name: "V5, the resignation",
             bytes: hex(
-                "01005e000012020000000001080045c0 002000080000ff70d0450a4d0001e000 0012314d00010064d85b0a4d00c8"
+                "01005e000012020000000001080045c0 002000080000ff70d0450a4d0001e000 "
+                    + "0012314d00010064d85b0a4d00c8"
             ),
             advertisement: VRRPAdvertisement(
                 virtualRouter: 77, priority: 0, interval: 100, addresses: [shared]),
@@ -47,7 +50,8 @@ struct CapturedFrame: Sendable {
         CapturedFrame(
             name: "V7, unicast",
             bytes: hex(
-                "020000000002020000000001080045c0 002000010000ff70a6100a4d00010a4d 0002314d96010064181f0a4d00c8"
+                "020000000002020000000001080045c0 002000010000ff70a6100a4d00010a4d "
+                    + "0002314d96010064181f0a4d00c8"
             ),
             advertisement: VRRPAdvertisement(
                 virtualRouter: 77, priority: 150, interval: 100, addresses: [shared]),

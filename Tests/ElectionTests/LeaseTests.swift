@@ -132,7 +132,8 @@ struct LeaseTests {
     func neverTwo(profile: LeaseProfile) {
         var generator = SeededGenerator(seed: 1989, label: "lease")
         for _ in 0..<2000 {
-            // The rates of both clocks in a thousandth, and how long the renewal travels, in real nanoseconds.
+            // The rates of both clocks in a thousandth, and how long the renewal travels, in real
+            // nanoseconds.
             let holderRate = UInt64(900 + generator.below(201))
             let grantorRate = UInt64(900 + generator.below(201))
             let travel = UInt64(generator.below(Int(profile.holder.nanoseconds)))

@@ -3,8 +3,8 @@ import Failover
 
 /// A machine that does what a plan says, in memory, and fails where it is told to.
 ///
-/// It knows what must be there before what, so a plan in the wrong order is noticed by what it breaks and not by a
-/// comparison with itself.
+/// It knows what must be there before what, so a plan in the wrong order is noticed by what it breaks and not
+/// by a comparison with itself.
 struct FakeMachine {
     enum Behaviour: Equatable {
         case works

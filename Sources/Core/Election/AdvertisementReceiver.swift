@@ -8,7 +8,8 @@ public enum AdvertisementRejection: UInt8, Error, Sendable, Hashable, CaseIterab
     case own = 1
     /// The packet came through a router: its TTL is not 255.
     case timeToLive = 2
-    /// Not version 3: a keepalived left at its default sends version 2, ucarp's CARP looks like version 2 as well.
+    /// Not version 3: a keepalived left at its default sends version 2, ucarp's CARP looks like version 2 as
+    /// well.
     case version = 3
     /// Not type 1.
     case type = 4

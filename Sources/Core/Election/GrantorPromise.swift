@@ -1,6 +1,7 @@
 public import Basics
 
-/// The grantor's side of the lease: until when it grants nobody else. A witness has one for each group, a peer too.
+/// The grantor's side of the lease: until when it grants nobody else. A witness has one for each group, a
+/// peer too.
 ///
 /// Counted from *receipt* of the renewal, by the grantor's own clock. After its own restart the grantor has
 /// forgotten its promises and keeps the longest it may have made: to the recorded holder alone.
@@ -24,8 +25,8 @@ public struct GrantorPromise: Sendable {
     /// How long until anybody may be granted.
     public func remaining(at now: Instant) -> Interval { until.since(now) }
 
-    /// A renewal of the record's holder arrived, or the record has just made the node holder. False, and nothing
-    /// promised, when another node's promise still binds.
+    /// A renewal of the record's holder arrived, or the record has just made the node holder. False, and
+    /// nothing promised, when another node's promise still binds.
     public mutating func renewed(by node: NodeIndex, at now: Instant) -> Bool {
         guard mayGrant(to: node, at: now) else { return false }
         holder = node

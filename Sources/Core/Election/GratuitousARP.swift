@@ -39,10 +39,11 @@ public struct GratuitousARP: Sendable, Hashable {
     }
 }
 
-/// When an address is announced: at once, then at 20, 100, 500, 1000 and 2000 ms, then every 10 s while it is held.
+/// When an address is announced: at once, then at 20, 100, 500, 1000 and 2000 ms, then every 10 s while it is
+/// held.
 ///
-/// The first few cover a lost frame and a neighbour that was told otherwise a moment ago; the refresh covers a
-/// neighbour that nobody knows was told otherwise.
+/// The first few cover a lost frame and a neighbour that was told otherwise a moment ago; the refresh covers
+/// a neighbour that nobody knows was told otherwise.
 public struct AnnouncementSchedule: Sendable, Hashable {
     /// After the start of a round.
     public static let offsets: [Interval] = [0, 20, 100, 500, 1000, 2000].map { .milliseconds($0) }
@@ -72,8 +73,8 @@ public struct AnnouncementSchedule: Sendable, Hashable {
         next = .never
     }
 
-    /// The announcement that is due, if one is; sets when the next one is. Late calls skip nothing but the time:
-    /// announcements that were missed are one.
+    /// The announcement that is due, if one is; sets when the next one is. Late calls skip nothing but the
+    /// time: announcements that were missed are one.
     public mutating func due(at now: Instant) -> GratuitousARP.Operation? {
         guard let started, now >= next else { return nil }
         while index < Self.offsets.count, started + Self.offsets[index] <= now { index += 1 }

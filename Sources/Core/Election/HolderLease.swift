@@ -9,10 +9,10 @@ public struct RenewalIdentifier: RawRepresentable, Sendable, Hashable {
 
 /// The holder's side of the lease: how long it may answer clients.
 ///
-/// It decides until when, by its own clock, a confirmation lets the holder go on. It does not decide who may write:
-/// that is the record's epoch and grant, without clocks. A confirmation of the witness or of the peer does; both
-/// answer the same renewal. Time is counted from *sending*: whatever the network and the grantor took is taken from
-/// the holder's time, never added.
+/// It decides until when, by its own clock, a confirmation lets the holder go on. It does not decide who may
+/// write: that is the record's epoch and grant, without clocks. A confirmation of the witness or of the peer
+/// does; both answer the same renewal. Time is counted from *sending*: whatever the network and the grantor
+/// took is taken from the holder's time, never added.
 public struct HolderLease: Sendable {
     /// Renewals whose confirmation is still worth something; older ones have run out anyway.
     public static let outstandingMaximum = 16
@@ -27,8 +27,8 @@ public struct HolderLease: Sendable {
     private var outstanding: [(identifier: RenewalIdentifier, sent: Instant)] = []
     private var nextIdentifier: UInt64 = 1
 
-    /// No lease yet; the first renewal is due at once. Identifiers start at `first`: a number that no earlier life
-    /// of this process used for the same grant.
+    /// No lease yet; the first renewal is due at once. Identifiers start at `first`: a number that no earlier
+    /// life of this process used for the same grant.
     public init(profile: LeaseProfile, startingAt now: Instant, first: UInt64 = 1) {
         self.profile = profile
         nextRenewal = now
@@ -38,7 +38,8 @@ public struct HolderLease: Sendable {
     /// Whether clients may be answered now.
     public func isHeld(at now: Instant) -> Bool { deadline.map { now < $0 } ?? false }
 
-    /// Notes that a renewal leaves now, and gives it its identifier. Call it before the bytes are handed over.
+    /// Notes that a renewal leaves now, and gives it its identifier. Call it before the bytes are handed
+    /// over.
     public mutating func sending(at now: Instant) -> RenewalIdentifier {
         let identifier = RenewalIdentifier(rawValue: nextIdentifier)
         nextIdentifier += 1

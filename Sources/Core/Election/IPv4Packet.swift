@@ -1,6 +1,7 @@
 public import Basics
 
-/// An IPv4 packet as a raw socket hands it over: the header's fields that the elector judges, and what it carries.
+/// An IPv4 packet as a raw socket hands it over: the header's fields that the elector judges, and what it
+/// carries.
 public struct IPv4Packet: Sendable, Equatable {
     public var source: IPv4Address
     public var destination: IPv4Address
@@ -21,8 +22,8 @@ public struct IPv4Packet: Sendable, Equatable {
         self.payload = payload
     }
 
-    /// Reads a packet from its IPv4 header on; nil when it is cut short or is no IPv4. The kernel has verified the
-    /// header's checksum before a raw socket sees the packet.
+    /// Reads a packet from its IPv4 header on; nil when it is cut short or is no IPv4. The kernel has
+    /// verified the header's checksum before a raw socket sees the packet.
     public init?(parsing bytes: some Collection<UInt8>) {
         let bytes = Array(bytes)
         guard bytes.count >= 20, bytes[0] >> 4 == 4 else { return nil }

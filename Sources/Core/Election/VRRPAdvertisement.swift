@@ -2,7 +2,8 @@ public import Basics
 
 /// How the checksum of an IPv4 advertisement is computed. Receivers accept both.
 public enum VRRPChecksum: UInt8, Sendable, Hashable, CaseIterable {
-    /// Over the pseudo-header `source, destination, 0, 112, length` and the message: keepalived, FRR, the default here.
+    /// Over the pseudo-header `source, destination, 0, 112, length` and the message: keepalived, FRR, the
+    /// default here.
     case pseudoHeader = 0
     /// Over the message alone: RFC 9568 §5.2.8, Cisco.
     case plain = 1

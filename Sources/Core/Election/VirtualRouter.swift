@@ -9,17 +9,19 @@ public enum VirtualRouterState: UInt8, Sendable, Hashable, CaseIterable {
     case active = 3
 }
 
-/// One node's elector for one virtual address: suspects that the Active is gone, and advertises while this node is it.
+/// One node's elector for one virtual address: suspects that the Active is gone, and advertises while this
+/// node is it.
 ///
-/// It decides when to ask for a promotion, when to advertise, announce and be mute. It does not decide who is Active:
-/// the arbiter grants, the data path enforces. It adds to RFC 9568 §6:
+/// It decides when to ask for a promotion, when to advertise, announce and be mute. It does not decide who is
+/// Active: the arbiter grants, the data path enforces. It adds to RFC 9568 §6:
 ///
 /// - boot is always Backup, whatever the priority;
 /// - Active_Down_Timer only *suspects*: the router asks, and is Active when the grant is there, not before;
 /// - a node that is not eligible advertises nothing and never asks;
 /// - a sign of life of the Active on any channel restarts the timer;
 /// - advertisements go out from the grant on, announcements once the address is raised;
-/// - every event first compares `now` with the lease: a machine that slept through its lease mutes itself, then looks;
+/// - every event first compares `now` with the lease: a machine that slept through its lease mutes itself,
+///   then looks;
 /// - with an arbiter a superior advertisement is no reason to step down but one to ask; without, it is;
 /// - whoever may have been contested announces again: an advertisement, a claim, a heal, an unmute.
 ///
@@ -34,15 +36,15 @@ public enum VirtualRouterState: UInt8, Sendable, Hashable, CaseIterable {
 /// cand. | refused                   | restart the timer (back-off), Backup
 /// active| promoted                  | announce
 /// active| timer                     | advertise
-/// active| advert                    | advertise; announce (once a second at most); ask or step down if superior
+/// active| advert                    | advertise; announce (once a second at most); superior: ask, or step down
 /// active| lease over                | mute; nothing is sent until the lease is back
 /// active| demoted                   | advert 0 if it resigns; Backup
 /// any   | stopped                   | advert 0 if Active and not mute; Init
 ///
 /// The caller wakes it at `nextWakeup`. Not for several threads at once.
 public struct VirtualRouter: Sendable {
-    /// Rounds of announcements caused by others are not begun more often than this: two that shout at each other
-    /// hundred times a second would flood the segment (seen with keepalived at 10 ms).
+    /// Rounds of announcements caused by others are not begun more often than this: two that shout at each
+    /// other hundred times a second would flood the segment (seen with keepalived at 10 ms).
     static let contestPause: Interval = .seconds(1)
     /// An address that vanishes that often within `vanishWindow` is not put back any more.
     static let vanishMaximum = 3
@@ -78,7 +80,8 @@ public struct VirtualRouter: Sendable {
     private var advertisementsSince = Instant(nanoseconds: 0)
     /// Since when the peer has called itself Active on another channel.
     private var peerActiveSince: Instant?
-    /// Whether a demotion was asked for because a better one is Active: nothing is advertised until it is done.
+    /// Whether a demotion was asked for because a better one is Active: nothing is advertised until it is
+    /// done.
     private var isSteppingDown = false
     private var wasGivenGrace = false
     private var vanished: [Instant] = []
@@ -89,8 +92,8 @@ public struct VirtualRouter: Sendable {
         intervalMicroseconds = UInt64(configuration.interval) * 10_000
     }
 
-    /// (256 - priority) × interval / 256, in whole microseconds: in centiseconds it would be 0 for short intervals,
-    /// and two backups would ask at once.
+    /// (256 - priority) × interval / 256, in whole microseconds: in centiseconds it would be 0 for short
+    /// intervals, and two backups would ask at once.
     public var skew: Interval {
         .microseconds((256 - UInt64(configuration.priority)) * intervalMicroseconds / 256)
     }
@@ -124,8 +127,9 @@ public struct VirtualRouter: Sendable {
     /// Before anything else: a machine that slept must not answer, advertise or announce once more.
     private mutating func checkLease(at now: Instant) {
         guard state == .active, !isMuted, now >= leaseDeadline else { return }
-        // A confirmation that arrives in the very event that finds the lease over still comes too late: between the
-        // two the address was answered without a lease, and whoever waited for its end may have been granted.
+        // A confirmation that arrives in the very event that finds the lease over still comes too late:
+        // between the two the address was answered without a lease, and whoever waited for its end may have
+        // been granted.
         isMuted = true
         schedule.stop()
         actions.append(.mute(late: now.since(leaseDeadline)))
@@ -139,8 +143,8 @@ public struct VirtualRouter: Sendable {
         guard late.nanoseconds > intervalMicroseconds * 1000 else { return }
         lateWakeups += 1
         actions.append(.note(.lateWakeup(late)))
-        // What the Active sent meanwhile may lie unread: look once before suspecting. A machine that is always late
-        // must suspect in the end.
+        // What the Active sent meanwhile may lie unread: look once before suspecting. A machine that is
+        // always late must suspect in the end.
         guard state == .backup, !wasGivenGrace else { return }
         wasGivenGrace = true
         downDeadline = now + Interval(nanoseconds: intervalMicroseconds * 1000) + skew
@@ -238,7 +242,8 @@ extension VirtualRouter {
             if advertisement.priority == 0 {
                 hearResignation(at: now)
             } else if configuration.preempts, isEligible, advertisement.priority < configuration.priority {
-                // RFC 9568 §6.4.2: ignored, the timer runs on. What makes it a preemption is that one was heard.
+                // RFC 9568 §6.4.2: ignored, the timer runs on. What makes it a preemption is that one was
+                // heard.
                 suspicion = .preemption
                 lastHeard = now
             } else {
@@ -407,7 +412,8 @@ extension VirtualRouter {
         switch state {
         case .initialize, .candidate: break
         case .backup:
-            // Without a link silence means nothing; with it back the Active gets a whole interval to be heard.
+            // Without a link silence means nothing; with it back the Active gets a whole interval to be
+            // heard.
             guard isUp else { return }
             advertisementsSince = now
             restartDownTimer(at: now)

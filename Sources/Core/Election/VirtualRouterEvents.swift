@@ -12,8 +12,8 @@ public struct VirtualRouterConfiguration: Sendable, Hashable {
     public var ownAddress: IPv4Address
     /// Whether a better node takes back from a worse one that is Active and well.
     public var preempts: Bool
-    /// Whether a grant decides who is Active. Without one (groups without a volume) a superior advertisement does,
-    /// as in RFC 9568.
+    /// Whether a grant decides who is Active. Without one (groups without a volume) a superior advertisement
+    /// does, as in RFC 9568.
     public var isArbitrated: Bool
 
     public init(
@@ -45,7 +45,8 @@ public enum VirtualRouterEvent: Sendable, Hashable {
     case eligible(Bool)
     /// A valid advertisement of this virtual router.
     case heard(VRRPAdvertisement, from: IPv4Address)
-    /// A sign of life of the peer on another channel: the data connection, the private channel, the witness's word.
+    /// A sign of life of the peer on another channel: the data connection, the private channel, the witness's
+    /// word.
     case peerHeard(isActive: Bool)
     /// The peer (or its keeper) says that it gives up: as good as priority 0.
     case peerResigned
@@ -55,7 +56,8 @@ public enum VirtualRouterEvent: Sendable, Hashable {
     case promoted
     /// The promotion was refused, or failed and is undone; do not ask again for that long.
     case refused(retryAfter: Interval?)
-    /// The role ended and the address is off. `resigns`: the peer may take over at once (not after a deposition).
+    /// The role ended and the address is off. `resigns`: the peer may take over at once (not after a
+    /// deposition).
     case demoted(resigns: Bool)
     /// The lease was confirmed until that instant (`HolderLease.deadline`).
     case leaseExtended(until: Instant)
@@ -116,7 +118,8 @@ public enum VirtualRouterNote: Sendable, Hashable {
     case stateChanged(from: VirtualRouterState, to: VirtualRouterState)
     /// An Active is missed, but this node may not be promoted.
     case suspectedWhileNotEligible
-    /// The peer is Active and its advertisements do not arrive: a firewall without a rule for protocol 112, usually.
+    /// The peer is Active and its advertisements do not arrive: a firewall without a rule for protocol 112,
+    /// usually.
     case advertisementsBlocked
     /// They arrive again.
     case advertisementsArrive

@@ -36,8 +36,8 @@ public enum FailoverState: Sendable, Hashable {
     /// A step of the phase is under way.
     case running(FailoverPhase, step: String)
     case primary
-    /// The safe state of a step that can be neither done nor undone: nothing is served, nothing is promotable. The
-    /// plan goes on by itself when the reason is gone.
+    /// The safe state of a step that can be neither done nor undone: nothing is served, nothing is
+    /// promotable. The plan goes on by itself when the reason is gone.
     case stuck(FailoverPhase, step: String, StepFailure)
 }
 

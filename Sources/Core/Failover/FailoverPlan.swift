@@ -2,19 +2,22 @@ public import Basics
 
 /// One group's way between Secondary and Primary: runs the steps of a plan one at a time.
 ///
-/// It decides which step comes next, when one has taken too long, and what happens to a plan that cannot go on. It does
-/// not decide whether the node may be Primary (the arbiter's record does), nor how a step is done.
+/// It decides which step comes next, when one has taken too long, and what happens to a plan that cannot go
+/// on. It does not decide whether the node may be Primary (the arbiter's record does), nor how a step is
+/// done.
 ///
-/// - Promote: steps forward. A step that fails or takes too long is undone together with all before it, in reverse.
-/// - Demote, undo and deposed run to their end: a step that fails leaves the group `stuck`, named, and is tried again
-///   every `retry` and whenever `retry` is told. Nothing is skipped: a mount is not left behind under a dead device.
-/// - A step that takes too long is told to stop, and its answer awaited: nothing that depends on it is begun while it
-///   may still take effect. Without an answer the group is stuck, and goes on when the answer comes.
+/// - Promote: steps forward. A step that fails or takes too long is undone together with all before it, in
+///   reverse.
+/// - Demote, undo and deposed run to their end: a step that fails leaves the group `stuck`, named, and is
+///   tried again every `retry` and whenever `retry` is told. Nothing is skipped: a mount is not left behind
+///   under a dead device.
+/// - A step that takes too long is told to stop, and its answer awaited: nothing that depends on it is begun
+///   while it may still take effect. Without an answer the group is stuck, and goes on when the answer comes.
 /// - `deposed` replaces whatever runs at once: the steps that make the node mute do not wait for the old one.
 ///
 /// State      | promote | demote   | deposed | step ends         | step's deadline
 /// -----------|---------|----------|---------|-------------------|----------------
-/// secondary  | promote | refused¹ | -       |                   |
+/// secondary  | promote | done¹    | done¹   |                   |
 /// promote    | refused | undo     | deposed | next; undo        | cancel, undo
 /// primary    | refused | demote   | deposed |                   |
 /// undo/demote| refused | refused  | deposed | next; stuck       | cancel, stuck

@@ -1,7 +1,7 @@
 public import Basics
 
-/// What a step does to the machine. The runtime performs it; doing it twice is as good as once, and undoing what was
-/// not done is a success.
+/// What a step does to the machine. The runtime performs it; doing it twice is as good as once, and undoing
+/// what was not done is a success.
 public enum FailoverEffect: Sendable, Hashable {
     /// Ask the arbiter, or learn that it has granted already.
     case acquireGrant
@@ -30,10 +30,12 @@ public enum FailoverEffect: Sendable, Hashable {
     /// Destroys the TCP connections of the address, so that no client is answered from here later.
     case destroyConnections(IPv4Address)
 
-    /// Whether it may begin while an older effect, told to stop, has not answered yet and may still take place.
+    /// Whether it may begin while an older effect, told to stop, has not answered yet and may still take
+    /// place.
     ///
-    /// What makes a deposed node mute must not wait for a file-system check that hangs on the very device that is to
-    /// be failed. Such a step is done again when the older effect has answered. Nothing else overlaps.
+    /// What makes a deposed node mute must not wait for a file-system check that hangs on the very device
+    /// that is to be failed. Such a step is done again when the older effect has answered. Nothing else
+    /// overlaps.
     func mayOverlap(_ older: FailoverEffect) -> Bool {
         switch self {
         case .lowerAddress: return older != self
@@ -73,9 +75,9 @@ public struct FailoverStep: Sendable, Hashable {
 
 /// The ordered plans, as data (DESIGN 9).
 ///
-/// Promote: grant, volumes Primary, loop, link, check, mount, address last (G5). Demote: the exact reverse, which
-/// needs a device that answers. Deposed: address off and verified, connections destroyed, device failed, and only
-/// then what may block on it.
+/// Promote: grant, volumes Primary, loop, link, check, mount, address last (G5). Demote: the exact reverse,
+/// which needs a device that answers. Deposed: address off and verified, connections destroyed, device
+/// failed, and only then what may block on it.
 public enum FailoverPlans {
     /// The steps of a promotion.
     public static func promote(_ targets: FailoverTargets, break mistake: FailoverBreak? = nil)

@@ -103,7 +103,8 @@ int clinux_reap(pid_t process) {
     return WIFSIGNALED(status) ? 256 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-int clinux_mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data) {
+int clinux_mount(const char *source, const char *target, const char *type, unsigned long flags,
+                  const char *data) {
     return mount(source, target, type, flags, data);
 }
 

@@ -42,7 +42,9 @@ int clinux_packet_socket(uint32_t link, uint16_t ethertype) {
     if (descriptor < 0) return -1;
     struct sockaddr_ll address = {
         .sll_family = AF_PACKET, .sll_protocol = htons(ethertype), .sll_ifindex = (int)link};
-    if (bind(descriptor, (struct sockaddr *)&address, sizeof address) != 0) return close_keeping_errno(descriptor);
+    if (bind(descriptor, (struct sockaddr *)&address, sizeof address) != 0) {
+        return close_keeping_errno(descriptor);
+    }
     return descriptor;
 }
 
@@ -58,7 +60,8 @@ int clinux_vrrp_socket(const char *name, uint32_t link, int joins) {
         set(descriptor, IPPROTO_IP, IP_TOS, 0xC0) != 0 ||
         set(descriptor, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT) != 0 ||
         set(descriptor, SOL_SOCKET, SO_PRIORITY, 7) != 0 ||
-        (joins && setsockopt(descriptor, IPPROTO_IP, IP_ADD_MEMBERSHIP, &membership, sizeof membership) != 0)) {
+        (joins &&
+         setsockopt(descriptor, IPPROTO_IP, IP_ADD_MEMBERSHIP, &membership, sizeof membership) != 0)) {
         return close_keeping_errno(descriptor);
     }
     return descriptor;
