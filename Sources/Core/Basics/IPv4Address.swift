@@ -1,5 +1,5 @@
-/// An IPv4 address as one number, the first octet in the highest byte: what the elector compares and the address
-/// step raises.
+/// An IPv4 address as one number, the first octet in the highest byte: what the elector compares and the
+/// address step raises.
 @frozen
 public struct IPv4Address: Sendable, Hashable, Comparable {
     /// The address in host order, so that `<` is the unsigned comparison in network order of RFC 9568.
