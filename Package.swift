@@ -87,8 +87,14 @@ let package = Package(
         runtime(
             "WitnessRuntime",
             [
-                "Basics", "Quorum", "WireFormat", "Settings", "Telemetry", "LinuxSystem", "SecureChannel",
-                "ControlPlane",
+                "Basics", "Quorum", "WireFormat", "Election", "Settings", "Telemetry", "CLinux", "LinuxSystem",
+                "SecureChannel", "ControlPlane",
+            ]),
+        runtime(
+            "Provisioning",
+            [
+                "Basics", "Quorum", "DiskFormat", "WireFormat", "Settings", "CLinux", "LinuxSystem", "BlockStore",
+                "SecureChannel", "WitnessRuntime",
             ]),
         runtime(
             "NodeRuntime",
@@ -103,10 +109,27 @@ let package = Package(
 
         // Commands
         command(
-            "tandem", ["Basics", "Settings", "Telemetry", "ControlPlane", "WitnessRuntime", "NodeRuntime"]),
+            "tandem",
+            [
+                "Basics", "Settings", "Telemetry", "ControlPlane", "WitnessRuntime", "Provisioning", "NodeRuntime",
+            ]),
         command("tandem-simulate", ["Simulation"]),
         command("tandem-lab", ["Lab", "Basics"]),
         command("tandem-bench", ["Lab", "Basics"]),
+        tests("TelemetryTests", ["Basics", "Telemetry"]),
+        tests("ControlPlaneTests", ["Basics", "LinuxSystem", "Telemetry", "ControlPlane"]),
+        tests(
+            "WitnessRuntimeTests",
+            [
+                "Basics", "Quorum", "WireFormat", "Settings", "Telemetry", "LinuxSystem", "SecureChannel",
+                "ControlPlane", "WitnessRuntime",
+            ]),
+        tests(
+            "ProvisioningTests",
+            [
+                "Basics", "Quorum", "DiskFormat", "Settings", "Telemetry", "LinuxSystem", "BlockStore",
+                "SecureChannel", "WitnessRuntime", "Provisioning",
+            ]),
         tests("LabTests", ["Lab", "Basics"]),
         tests("DiskFormatTests", ["Basics", "Quorum", "DiskFormat"]),
         tests("WireFormatTests", ["Basics", "Quorum", "WireFormat"]),

@@ -220,6 +220,10 @@ extension Replica {
         } else if superblock.intent == nil, case .draining = narrowStage {
             narrowStage = .none
         }
+        if roleStage == .promoting {
+            roleStage = .settled
+            refusePromotion(.arbiterRefused, &actions)
+        }
         reach(.recordStoredBeforeActing, &actions)
         adopting = new
         superblock.record = new
@@ -309,7 +313,7 @@ extension Replica {
         markUnflushed()
         rotateGeneration()
         store(
-            [.bitmap(.bitmapGoingAlone), .superblock(.superblockGoingAlone)], then: .goneAlone, at: now, &actions)
+            [.bitmap(.bitmapGoingAlone), .superblock(.superblockGoingAlone)], then: .goneAlone(epoch: new.epoch), at: now, &actions)
     }
 
     /// The data from here on is a state of its own; the bitmap counts from the state that both had.
@@ -319,8 +323,9 @@ extension Replica {
         superblock.generations.current = Generation(rawValue: generator.next() | 2)
     }
 
-    mutating func goneAlone(at now: Instant, _ actions: inout [ReplicaAction]) {
-        guard let new = adopting else { return }
+    mutating func goneAlone(epoch: UInt64, at now: Instant, _ actions: inout [ReplicaAction]) {
+        // A newer record that came meanwhile acts in its stead.
+        guard let new = adopting, new.epoch == epoch else { return }
         record = new
         adopting = nil
         reach(.narrowedPeerAway, &actions)

@@ -112,9 +112,8 @@ extension Replica {
         peerFlush.next = nil
         peerFlush.lastTag = 0
         endResync(&actions)
-        for slot in active where requests[slot].state.contains(.peerPending) {
-            requests[slot].state.remove([.peerPending, .mirrored])
-        }
+        // Everything in flight freezes, also what the peer has acknowledged: it may have died since and lost it.
+        for slot in active { requests[slot].state.remove([.peerPending, .mirrored]) }
         giveUpFlush()
         if isPrimary {
             if needsPeer {

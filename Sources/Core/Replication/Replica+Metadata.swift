@@ -21,8 +21,8 @@ enum Continuation: Sendable {
     case flushedForAsking
     case sendIntent
     case recordAdopted
-    case goneAlone
-    case becamePrimary
+    case goneAlone(epoch: UInt64)
+    case becamePrimary(epoch: UInt64)
     case deposedMarked
     case peerMarked
     case resyncPrepared
@@ -119,8 +119,8 @@ extension Replica {
         case .flushedForAsking: storeIntent(at: now, &actions)
         case .sendIntent: intentStored(at: now, &actions)
         case .recordAdopted: recordStored(at: now, &actions)
-        case .goneAlone: goneAlone(at: now, &actions)
-        case .becamePrimary: becamePrimary(at: now, &actions)
+        case .goneAlone(let epoch): goneAlone(epoch: epoch, at: now, &actions)
+        case .becamePrimary(let epoch): becamePrimary(epoch: epoch, at: now, &actions)
         case .deposedMarked: deposedMarked(at: now, &actions)
         case .peerMarked: conclude(at: now, &actions)
         case .resyncPrepared: resyncPrepared(at: now, &actions)
@@ -140,8 +140,9 @@ extension Replica {
         case .recordAdopted: recordStored(at: now, &actions)
         case .deposedMarked: deposedMarked(at: now, &actions)
         case .logCleared: logCleared(thenHandOver: false, at: now, &actions)
-        case .becamePrimary: becamePrimary(at: now, &actions)
-        case .goneAlone:
+        case .becamePrimary(let epoch): becamePrimary(epoch: epoch, at: now, &actions)
+        case .goneAlone(let epoch):
+            guard adopting?.epoch == epoch else { return }
             record = adopting ?? record
             adopting = nil
             depose(at: now, &actions)

@@ -29,7 +29,11 @@ extension Replica {
 
     mutating func promoteCommand(at now: Instant, _ actions: inout [ReplicaAction]) {
         guard !isPrimary else {
-            actions.append(.roleChanged(isPrimary: true))
+            if roleStage == .settled, !isDiskFailed {
+                actions.append(.roleChanged(isPrimary: true))
+            } else {
+                actions.append(.promotionRefused(.stuck))
+            }
             return
         }
         if let reason = promotionObstacle {
@@ -74,12 +78,12 @@ extension Replica {
             rotateGeneration()
         }
         store(
-            [.bitmap(.bitmapGoingAlone), .superblock(.superblockGoingAlone)], then: .becamePrimary, at: now,
-            &actions)
+            [.bitmap(.bitmapGoingAlone), .superblock(.superblockGoingAlone)], then: .becamePrimary(epoch: new.epoch),
+            at: now, &actions)
     }
 
-    mutating func becamePrimary(at now: Instant, _ actions: inout [ReplicaAction]) {
-        guard let new = adopting, roleStage == .promoting else { return }
+    mutating func becamePrimary(epoch: UInt64, at now: Instant, _ actions: inout [ReplicaAction]) {
+        guard let new = adopting, new.epoch == epoch, roleStage == .promoting else { return }
         promotionWanted = false
         record = new
         adopting = nil

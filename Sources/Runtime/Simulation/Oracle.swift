@@ -25,6 +25,8 @@ struct Oracle {
         var isCompleted = false
         /// On whose disk it has been.
         var storedBy: NodeSet = []
+        /// Who crashed after storing it and before it was answered.
+        var crashedBefore: NodeSet = []
     }
 
     private struct Cell {
@@ -59,7 +61,7 @@ struct Oracle {
             cells[cell].acknowledged = write
             cells[cell].crashed = died
             cells[cell].cutOff = []
-            cells[cell].onBoth = bothNamed && writes[Int(write)].storedBy == .both
+            cells[cell].onBoth = bothNamed && writes[Int(write)].storedBy == .both && writes[Int(write)].crashedBefore.isEmpty
         }
     }
 
@@ -73,6 +75,9 @@ struct Oracle {
 
     mutating func crashed(_ node: NodeIndex) {
         for cell in cells.indices { cells[cell].crashed.insert(NodeSet(node)) }
+        for write in writes.indices where !writes[write].isCompleted {
+            writes[write].crashedBefore.insert(NodeSet(node))
+        }
     }
 
     mutating func cutOffFromArbiter(_ node: NodeIndex) {
