@@ -14,13 +14,6 @@ func withTemporaryDirectory<Result>(_ body: (String) throws -> Result) throws ->
     return try body(path)
 }
 
-/// Whether the test may mount; prints why not.
-func isRoot(_ test: String) -> Bool {
-    if geteuid() == 0 { return true }
-    print("skipped: \(test): needs root")
-    return false
-}
-
 @Suite("The mount table")
 struct MountTableTests {
     static let text = """
@@ -75,11 +68,10 @@ struct MountTableTests {
     }
 }
 
-@Suite("Mounts", .serialized)
+@Suite("Mounts", .serialized, .enabled(if: geteuid() == 0, "root: mounts need it"))
 struct MountingTests {
     @Test("a mount is there, private, refused twice, and gone after unmount")
     func mounts() throws {
-        guard isRoot("a mount is there, private, refused twice, and gone after unmount") else { return }
         try withTemporaryDirectory { path in
             try Mounting.mount("none", at: path, type: "tmpfs", options: ["nodev", "noatime", "size=1m"])
             defer { try? Mounting.unmount(path) }
@@ -99,7 +91,6 @@ struct MountingTests {
 
     @Test("who pins a mount is named: an open file, a working directory, a mount below, another namespace")
     func pins() throws {
-        guard isRoot("who pins a mount is named") else { return }
         try withTemporaryDirectory { path in
             try Mounting.mount("none", at: path, type: "tmpfs")
             defer {
@@ -126,7 +117,6 @@ struct MountingTests {
 
     @Test("the working directory of a process and its mount namespace are pins")
     func foreignPins() throws {
-        guard isRoot("the working directory of a process and its mount namespace are pins") else { return }
         try withTemporaryDirectory { path in
             try Mounting.mount("none", at: path, type: "tmpfs")
             defer { try? Mounting.unmount(path) }

@@ -5,11 +5,12 @@ import LinuxSystem
 import Netlink
 import Testing
 
-@Suite("Addresses and links", .serialized)
+@Suite(
+    "Addresses and links", .serialized,
+    .enabled(if: Can.makeNamespaces, "namespaces: needs network namespaces of its own"))
 struct InterfaceTests {
     @Test("the interface that serves an address is found by its network")
     func serving() throws {
-        guard canMakeNamespaces() else { return }
         let cable = try Cable()
         try cable.left.run {
             let found = try #require(try NetworkInterfaces.serving(Cable.shared.address))
@@ -29,7 +30,6 @@ struct InterfaceTests {
 
     @Test("an address is raised with its mark and lifetime, renewed, and lowered for certain")
     func raises() throws {
-        guard canMakeNamespaces() else { return }
         let cable = try Cable()
         try cable.left.run {
             let link = try #require(try NetworkInterfaces.named("left")).index
@@ -57,7 +57,6 @@ struct InterfaceTests {
 
     @Test("an address that is on another interface is not gone, and lowering says so")
     func elsewhere() throws {
-        guard canMakeNamespaces() else { return }
         let cable = try Cable()
         try cable.left.shell("ip addr add 10.77.0.200/32 dev lo")
         try cable.left.run {
@@ -69,7 +68,6 @@ struct InterfaceTests {
 
     @Test("a host route's address makes no network")
     func host() throws {
-        guard canMakeNamespaces() else { return }
         let cable = try Cable()
         try cable.left.run {
             let prefix = IPv4Prefix(Cable.shared.address, length: 32)
@@ -82,7 +80,6 @@ struct InterfaceTests {
 
     @Test("the kernel removes an address that nobody renews, and the watch hears it")
     func expires() throws {
-        guard canMakeNamespaces() else { return }
         let cable = try Cable()
         let milliseconds = try cable.left.run {
             let watch = try InterfaceWatch()
@@ -105,7 +102,6 @@ struct InterfaceTests {
 
     @Test("a carrier that goes and comes is heard")
     func carrier() throws {
-        guard canMakeNamespaces() else { return }
         let cable = try Cable()
         let watch = try cable.left.run { Box(try InterfaceWatch()) }
         let link = try cable.left.run { try #require(try NetworkInterfaces.named("left")).index }

@@ -6,7 +6,10 @@ import LinuxSystem
 import Netlink
 import Testing
 
-@Suite("The lease that the kernel holds", .serialized)
+@Suite(
+    "The lease that the kernel holds", .serialized,
+    .enabled(if: Can.makeNamespaces, "namespaces: needs network namespaces of its own"),
+    .enabled(if: Can.holdLeases, "nftables: needs nft and its kernel part"))
 struct KernelLeaseTests {
     private func raise(in cable: Cable) throws {
         try cable.left.run {
@@ -26,7 +29,6 @@ struct KernelLeaseTests {
 
     @Test("without a lease the address is mute, with one it answers, and after its timeout it is mute again")
     func timeout() throws {
-        guard canMakeNamespaces(), hasNftables() else { return }
         let ends = try WireEnds(cable: try Cable(), joins: false)
         try raise(in: ends.cable)
         #expect(try answersARP(ends.cable))
@@ -63,7 +65,6 @@ struct KernelLeaseTests {
 
     @Test("muting takes effect at once, and a renewal takes it back")
     func mutes() throws {
-        guard canMakeNamespaces(), hasNftables() else { return }
         let ends = try WireEnds(cable: try Cable(), joins: false)
         try raise(in: ends.cable)
         #expect(try answersARP(ends.cable))
@@ -83,7 +84,6 @@ struct KernelLeaseTests {
 
     @Test("the node's own address is never muted, and what a predecessor left is replaced and removed")
     func removes() throws {
-        guard canMakeNamespaces(), hasNftables() else { return }
         let cable = try Cable()
         try raise(in: cable)
         try cable.left.run {
@@ -107,7 +107,6 @@ struct KernelLeaseTests {
 
     @Test("a renewal costs microseconds and no process")
     func cost() throws {
-        guard canMakeNamespaces(), hasNftables() else { return }
         let cable = try Cable()
         let each = try cable.left.run {
             var lease = try KernelLease.install(group: "files", addresses: [Cable.shared.address])
@@ -124,7 +123,6 @@ struct KernelLeaseTests {
 
     @Test("a rule set that is gone is told by the next renewal")
     func gone() throws {
-        guard canMakeNamespaces(), hasNftables() else { return }
         let cable = try Cable()
         try cable.left.run {
             var lease = try KernelLease.install(group: "files", addresses: [Cable.shared.address])
@@ -156,11 +154,12 @@ extension WireEnds {
     }
 }
 
-@Suite("TCP connections of an address", .serialized)
+@Suite(
+    "TCP connections of an address", .serialized,
+    .enabled(if: Can.makeNamespaces, "namespaces: needs network namespaces of its own"))
 struct TCPConnectionTests {
     @Test("connections are listed, destroyed without the address, and their owner is told")
     func destroys() throws {
-        guard canMakeNamespaces() else { return }
         let cable = try Cable()
         try cable.left.run {
             let link = try #require(try NetworkInterfaces.named("left")).index
@@ -184,12 +183,7 @@ struct TCPConnectionTests {
                     #expect(found.map(\.remote) == [Cable.right])
                     #expect(found.map(\.localPort) == [2049])
                     try NetworkInterfaces.lower(Cable.shared, on: link)
-                    do {
-                        #expect(try TCPConnections.destroy(of: Cable.shared.address) == 1)
-                    } catch let error as SystemError where error.code == EOPNOTSUPP {
-                        print("skipped: destroying connections: the kernel lacks CONFIG_INET_DIAG_DESTROY")
-                        return
-                    }
+                    #expect(try TCPConnections.destroy(of: Cable.shared.address) == 1)
                     #expect(try TCPConnections.of(Cable.shared.address).isEmpty)
                     var bytes: [UInt8] = []
                     #expect(throws: SystemError.self) { try server.read(appendingTo: &bytes, limit: 1) }

@@ -102,18 +102,20 @@ struct Cable {
     }
 }
 
-/// Whether namespaces can be made; prints why not.
-func canMakeNamespaces(_ test: String = #function) -> Bool {
-    if geteuid() == 0 { return true }
-    print("skipped: \(test): needs root for network namespaces")
-    return false
-}
+/// What this machine lets a test do; the names and reasons are in Tests/skips.txt.
+enum Can {
+    static let makeNamespaces = (try? Namespace()) != nil
+    static let holdLeases = makeNamespaces && tryLease()
+    static let runKeepalived = makeNamespaces && CommandRunner.find("keepalived") != nil
 
-/// Whether the kernel and the tools have nftables; prints why not.
-func hasNftables(_ test: String = #function) -> Bool {
-    if CommandRunner.find("nft") != nil { return true }
-    print("skipped: \(test): nft is not installed")
-    return false
+    private static func tryLease() -> Bool {
+        guard let namespace = try? Namespace() else { return false }
+        let result = try? namespace.run {
+            try CommandRunner().run(["nft", "add", "table", "inet", "probe"], deadline: .seconds(20))
+                .isSuccess
+        }
+        return result ?? false
+    }
 }
 
 /// Waits until a descriptor is readable; false at the deadline.
