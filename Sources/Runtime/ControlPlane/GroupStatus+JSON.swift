@@ -49,7 +49,7 @@ extension GroupStatus {
 }
 
 extension GroupStatus.Record {
-    var json: JSONValue {
+    public var json: JSONValue {
         [
             "epoch": .count(epoch), "grant": .string(grant), "holder": .string(holder),
             "copies": .array(copies.map { .string($0) }),
@@ -65,7 +65,7 @@ extension GroupStatus.Record {
 }
 
 extension GroupStatus.Volume {
-    var json: JSONValue {
+    public var json: JSONValue {
         [
             "size": .count(size), "dirty_blocks": .count(dirtyBlocks),
             "dirty_bytes": .count(dirtyBlocks.multipliedReportingOverflow(by: 4096).partialValue),

@@ -1,0 +1,48 @@
+import CLinux
+import Glibc
+import LinuxSystem
+
+/// Small files that must survive a loss of power.
+enum DurableFile {
+    /// Writes the bytes and makes them durable.
+    static func fill(
+        _ file: borrowing Descriptor, _ bytes: [UInt8], _ path: String
+    ) throws(SystemError) {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let count = write(file.raw, Array(rest), rest.count)
+            if count < 0 && errno == EINTR { continue }
+            guard count > 0 else { throw SystemError(operation: "write", subject: path, code: errno) }
+            rest = rest.dropFirst(count)
+        }
+        guard fsync(file.raw) == 0 else { throw SystemError(operation: "fsync", subject: path, code: errno) }
+    }
+
+    /// Replaces the file at `path`, or makes it: written beside it, made durable, renamed over it, the name made
+    /// durable. On an error the old contents stand, or the new ones do.
+    static func replace(_ path: String, in directory: String, with bytes: [UInt8]) throws(SystemError) {
+        let draft = path + ".new"
+        let number = clinux_open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        guard number >= 0 else { throw SystemError(operation: "create", subject: draft, code: errno) }
+        let file = Descriptor(adopting: number)
+        do throws(SystemError) {
+            try fill(file, bytes, draft)
+            guard rename(draft, path) == 0 else {
+                throw SystemError(operation: "rename to", subject: path, code: errno)
+            }
+        } catch {
+            _ = unlink(draft)
+            throw error
+        }
+        try syncDirectory(directory)
+    }
+
+    static func syncDirectory(_ directory: String) throws(SystemError) {
+        let number = clinux_open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0)
+        guard number >= 0 else { throw SystemError(operation: "open", subject: directory, code: errno) }
+        let opened = Descriptor(adopting: number)
+        guard fsync(opened.raw) == 0 else {
+            throw SystemError(operation: "fsync", subject: directory, code: errno)
+        }
+    }
+}

@@ -1,0 +1,74 @@
+import Basics
+import ControlPlane
+import Glibc
+import LinuxSystem
+public import Settings
+public import Telemetry
+
+/// `tandem witness`: the daemon, its control socket and the signals that end it.
+public enum WitnessProcess {
+    /// The path of the witness's control socket; a node on the same machine has another.
+    public static func controlSocketPath(_ settings: Settings) -> String { "\(settings.runDirectory)/witness" }
+
+    /// Runs until SIGTERM or SIGINT. Call it before any other thread starts.
+    public static func run(settings: Settings, journal: Journal) throws(WitnessError) {
+        let watch: SignalWatch
+        let remote: WitnessRemote
+        do throws(SystemError) {
+            watch = try SignalWatch([SIGTERM, SIGINT])
+            remote = try WitnessRemote()
+        } catch {
+            throw .system(error)
+        }
+        let daemon = try WitnessDaemon(settings: settings, journal: journal, remote: remote)
+        let control: ControlServer
+        do throws(ControlError) {
+            control = try ControlServer(
+                path: controlSocketPath(settings), journal: journal, handler: remote)
+        } catch {
+            throw .unopened("\(error)")
+        }
+        let failure: Result<Void, WitnessError>
+        do throws(SystemError) {
+            let serving = try SystemThread(name: "control") { control.run() }
+            let signals = try SystemThread(name: "signals") { watch.run { remote.stop() } }
+            let outcome = Result { () throws(WitnessError) in try daemon.run() }
+            control.stop()
+            watch.stop()
+            signals.join()
+            serving.join()
+            failure = outcome
+        } catch {
+            throw .system(error)
+        }
+        try failure.get()
+    }
+}
+
+/// Waits for signals on a thread of its own.
+final class SignalWatch: Sendable {
+    private let signals: SignalQueue
+    private let end: EventCounter
+
+    /// Blocks the signals in the calling thread and all that it starts from now on.
+    init(_ numbers: [Int32]) throws(SystemError) {
+        signals = try SignalQueue(numbers)
+        end = try EventCounter()
+    }
+
+    /// Calls `body` at the first signal; returns then, or after `stop`.
+    func run(_ body: () -> Void) {
+        var poll = PollSet()
+        poll.add(signals.descriptor.raw, .readable)
+        poll.add(end.descriptor.raw, .readable)
+        do throws(SystemError) {
+            try poll.wait(until: .never)
+            if try signals.next() != nil { body() }
+        } catch {
+            // Without signals nobody could end the process in order: end it now.
+            body()
+        }
+    }
+
+    func stop() { end.signal() }
+}
