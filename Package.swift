@@ -105,7 +105,7 @@ let package = Package(
                 "SecureChannel", "Netlink", "HostServices",
             ]),
         runtime("Simulation", ["Basics", "Quorum", "DiskFormat", "WireFormat", "Replication"]),
-        runtime("Lab", ["Basics", "CLinux"]),
+        runtime("Lab", ["Basics", "CLinux", "ControlPlane"]),
 
         // Commands
         command(

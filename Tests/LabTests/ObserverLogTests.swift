@@ -26,21 +26,3 @@ struct ObserverLogTests {
         #expect(none.length == Interval(nanoseconds: 6))
     }
 }
-
-@Suite("JSON as the lab reads it")
-struct JSONValueTests {
-    @Test("reads values by their path")
-    func paths() throws {
-        let value = try #require(
-            JSONValue(#" {"a": {"b": [1, {"c": "x\n\u0041"}]}, "d": -2.5e1, "e": null} "#))
-        #expect(value["a.b.1.c"].text == "x\nA")
-        #expect(value["d"].number == -25)
-        #expect(value["a.b"].list.count == 2)
-        #expect(value["a.q.z"] == .null)
-    }
-
-    @Test(
-        "refuses what is no JSON",
-        arguments: ["", "{", "[1,", "{\"a\"}", "tru", "\"x", "1 2", "{\"a\":1,}"])
-    func refuses(text: String) { #expect(JSONValue(text) == nil) }
-}

@@ -126,7 +126,7 @@ public struct VolumeBench {
         try load(layer, file, servers: lab.daemonProcesses("node1"), peer: peer, traced: traced)
     }
 
-    private func waitFor(_ what: String, _ condition: (NodeStatus) -> Bool) throws(LabError) {
+    private func waitFor(_ what: String, _ condition: (StoryStatus) -> Bool) throws(LabError) {
         let found: Bool? = LabClock.wait(.seconds(60)) { () -> Bool? in
             lab.status(of: "node1").map(condition) == true ? true : nil
         }

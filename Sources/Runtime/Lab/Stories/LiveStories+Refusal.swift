@@ -24,7 +24,15 @@ extension LiveStories {
             LiveStory("a backing file that is too small is refused") { run throws(LabError) in
                 try bare(run, witness: true)
                 try TextFile.write("short", to: run.lab.directory.backing("node1"))
+                try refused(["init", "--adopt"], saying: ["files.img"], leaving: ["files.img"], run)
+            },
+            LiveStory("a backing file of somebody else is not touched") { run throws(LabError) in
+                try bare(run, witness: true)
+                try TextFile.write("mine", to: run.lab.directory.backing("node1"))
                 try refused(["init"], saying: ["files.img"], leaving: ["files.img"], run)
+                guard TextFile.read(run.lab.directory.backing("node1")) == "mine" else {
+                    throw LabError("the file of somebody else was changed")
+                }
             },
             LiveStory("a port in use is named") { run throws(LabError) in try portInUse(run) },
             LiveStory("missing privilege is named") { run throws(LabError) in try noPrivilege(run) },

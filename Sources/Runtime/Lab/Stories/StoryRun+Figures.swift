@@ -24,7 +24,7 @@ extension StoryRun {
     }
 
     /// Notes what the resync sent, beside what it had to.
-    public func noteResync(before: [NodeStatus]) throws(LabError) {
+    public func noteResync(before: [StoryStatus]) throws(LabError) {
         let after = ["node1", "node2"].compactMap { lab.status(of: $0) }
         let sent = after.map(\.resyncBytesSent).reduce(0, +)
         let dirty = before.map(\.dirtyBytes).max() ?? 0
