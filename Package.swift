@@ -94,7 +94,7 @@ let package = Package(
             "Provisioning",
             [
                 "Basics", "Quorum", "DiskFormat", "WireFormat", "Settings", "CLinux", "LinuxSystem", "BlockStore",
-                "SecureChannel", "WitnessRuntime",
+                "SecureChannel", "ControlPlane", "WitnessRuntime",
             ]),
         runtime(
             "NodeRuntime",
@@ -140,7 +140,7 @@ let package = Package(
         tests("SecureChannelTests", ["Basics", "COpenSSL", "LinuxSystem", "SecureChannel"]),
         tests("SettingsTests", ["Basics", "Settings"]),
         tests("LinuxSystemTests", ["Basics", "CLinux", "LinuxSystem"]),
-        tests("BlockStoreTests", ["Basics", "LinuxSystem", "BlockStore"]),
+        tests("BlockStoreTests", ["Basics", "CLinux", "LinuxSystem", "BlockStore"]),
         tests("FuseDeviceTests", ["Basics", "CLinux", "LinuxSystem", "FuseDevice"]),
         tests(
             "NodeRuntimeTests",

@@ -34,6 +34,11 @@ extension SecretFileError: CustomStringConvertible {
 
 /// The file that holds the cluster's secret: mode 0600, the same on every machine.
 public enum SecretFile {
+    /// The contents of a file with a new secret, drawn from the kernel.
+    public static func newText() -> String {
+        String(decoding: ClusterSecret.generate().fileContents, as: UTF8.self)
+    }
+
     /// Reads the secret; the file must be its owner's alone.
     public static func load(_ path: String) throws(SecretFileError) -> ClusterSecret {
         var status = stat()
@@ -49,8 +54,10 @@ public enum SecretFile {
         }
     }
 
-    /// Writes a new secret to a file that does not exist yet, durably; leaves nothing when it fails.
-    public static func create(_ path: String, _ secret: ClusterSecret) throws(SecretFileError) {
+    /// Writes a new secret, drawn from the kernel, to a file that does not exist yet, durably; leaves nothing when it
+    /// fails.
+    public static func create(_ path: String) throws(SecretFileError) {
+        let secret = ClusterSecret.generate()
         let number = clinux_open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard number >= 0 else {
             if errno == EEXIST { throw .exists(path: path) }

@@ -60,9 +60,11 @@ public final class WitnessDaemon {
         do throws(SecretFileError) { secret = try SecretFile.load(settings.secretPath) } catch {
             throw .secret(error)
         }
+        // The port first: it is what people know of a second witness.
+        let listener = try Self.listen("\(place.address)", place.port)
         store = try WitnessStore(directory: settings.stateDirectory + "/witness", cluster: cluster)
         server = SecureServer(
-            try Self.listen("\(place.address)", place.port), keys: WitnessAgreement.keys(secret, settings),
+            listener, keys: WitnessAgreement.keys(secret, settings),
             sessionLimit: Self.sessionMaximum, idleLimit: Self.idleLimit)
         for group in settings.groups { _ = try state(of: group.name) }
     }
