@@ -9,7 +9,7 @@ static uint32_t tables[8][256];
 
 #if defined(__x86_64__)
 #include <nmmintrin.h>
-// Bytes in each of three lanes that run at once (the instruction takes 3 cycles, and one can start each cycle), and
+// Bytes in each of three lanes that run at once (the instruction takes 3 cycles, one can start each cycle), and
 // for each the table that moves a CRC past as many zero bytes.
 enum { long_lane = 1024, short_lane = 128 };
 static uint32_t past_long[4][256], past_short[4][256];
@@ -49,7 +49,8 @@ static void fill_past(uint32_t table[4][256], size_t lane) {
 }
 
 static inline uint32_t past(uint32_t table[4][256], uint32_t crc) {
-    return table[0][crc & 0xff] ^ table[1][crc >> 8 & 0xff] ^ table[2][crc >> 16 & 0xff] ^ table[3][crc >> 24];
+    return table[0][crc & 0xff] ^ table[1][crc >> 8 & 0xff] ^ table[2][crc >> 16 & 0xff] ^
+           table[3][crc >> 24];
 }
 
 __attribute__((target("sse4.2"))) static inline uint64_t step(uint64_t crc, const uint8_t *bytes) {
@@ -76,7 +77,8 @@ __attribute__((target("sse4.2"))) static uint64_t by_lanes(uint64_t crc, const u
     return crc;
 }
 
-__attribute__((target("sse4.2"))) static uint32_t by_instruction(uint32_t start, const uint8_t *bytes, size_t count) {
+__attribute__((target("sse4.2"))) static uint32_t by_instruction(uint32_t start, const uint8_t *bytes,
+                                                                 size_t count) {
     uint64_t crc = by_lanes(start, &bytes, &count, long_lane, past_long);
     crc = by_lanes(crc, &bytes, &count, short_lane, past_short);
     while (count >= 8) {

@@ -33,7 +33,8 @@ int clinux_block_zero(int device, uint64_t offset, uint64_t length);
 int clinux_loop_get_free(int control);
 /// LOOP_CONFIGURE with direct I/O on. EBUSY: somebody else took the device meanwhile.
 int clinux_loop_configure(int loop, int backing, int read_only, const char *_Nonnull name);
-/// LOOP_GET_STATUS64: LO_FLAGS_*, or -1 with errno (ENXIO: nothing attached). `device` and `inode` name the backing file.
+/// LOOP_GET_STATUS64: LO_FLAGS_*, or -1 with errno (ENXIO: nothing attached). `device` and `inode` name the
+/// backing file.
 int clinux_loop_flags(int loop, uint64_t *_Nonnull device, uint64_t *_Nonnull inode);
 /// LOOP_CLR_FD: detaches, or marks for detaching as soon as the last user closes it.
 int clinux_loop_clear(int loop);

@@ -1,0 +1,34 @@
+public import Basics
+public import Replication
+
+/// How a volume's thread shall run.
+public struct VolumeConfiguration: Sendable {
+    /// For logs and the thread's name, such as "files/data".
+    public var name: String
+    public var replica: ReplicaConfiguration
+    /// A peer that has said nothing for so long is taken for gone.
+    public var peerSilence: Interval
+    /// How long nothing may have been sent before a ping is.
+    public var pingInterval: Interval
+    /// How long to look for work without sleeping; none on machines without idle cores.
+    public var spin: Interval
+    /// Test build only: the fdatasync of these points is left out (`SyncPoint`).
+    public var omittedSyncs: Set<SyncPoint>
+    /// Feeds the replica's random marks: must differ between two lives.
+    public var seed: UInt64
+
+    public init(
+        name: String, replica: ReplicaConfiguration, seed: UInt64,
+        peerSilence: Interval = .milliseconds(2500),
+        pingInterval: Interval = .milliseconds(800), spin: Interval = .milliseconds(0),
+        omittedSyncs: Set<SyncPoint> = []
+    ) {
+        self.name = name
+        self.replica = replica
+        self.seed = seed
+        self.peerSilence = peerSilence
+        self.pingInterval = pingInterval
+        self.spin = spin
+        self.omittedSyncs = omittedSyncs
+    }
+}
