@@ -1,0 +1,200 @@
+import Basics
+import Failover
+import Glibc
+import HostServices
+import LinuxSystem
+import FuseDevice
+import Settings
+import Synchronization
+
+/// Performs the effects that may block: mounts, loop devices, file-system checks. One thread a group, one effect at a
+/// time, in the order in which they were given.
+final class FailoverPerformer: Sendable {
+    private enum Order: Sendable {
+        case perform(AttemptIdentifier, FailoverEffect)
+        case stop
+    }
+
+    private let settings: Settings
+    private let group: Settings.Group
+    private let orders: NodeInbox<Order>
+    private let cancelled = Mutex<Set<AttemptIdentifier>>([])
+    private let cancelWake: EventCounter
+    private let report: @Sendable (AttemptIdentifier, StepFailure?) -> Void
+    /// The mount's descriptor, on its way to the volume's thread.
+    private let session = Mutex<MountedDevice?>(nil)
+    private let thread = Mutex<NodeThread?>(nil)
+
+    init(
+        _ settings: Settings, _ group: Settings.Group,
+        report: @escaping @Sendable (AttemptIdentifier, StepFailure?) -> Void
+    ) throws(SystemError) {
+        self.settings = settings
+        self.group = group
+        self.report = report
+        orders = try NodeInbox()
+        cancelWake = try EventCounter()
+        let thread = try NodeThread(name: "failover") { [self] in run() }
+        self.thread.withLock { $0 = thread }
+    }
+
+    /// Performs it and reports.
+    func perform(_ identifier: AttemptIdentifier, _ effect: FailoverEffect) {
+        orders.post(.perform(identifier, effect))
+    }
+
+    /// Stops that attempt if it can be stopped; it reports all the same.
+    func cancel(_ identifier: AttemptIdentifier) {
+        _ = cancelled.withLock { $0.insert(identifier) }
+        cancelWake.signal()
+    }
+
+    /// The device of the `openVolume` that has just succeeded.
+    func takeSession() -> MountedDevice? { session.withLock { $0.take() } }
+
+    /// Ends the thread after what was ordered.
+    func stop() {
+        orders.post(.stop)
+        thread.withLock { $0 }?.join()
+    }
+
+    private func run() {
+        var hands = FailoverHands(settings: settings, group: group)
+        while true {
+            for order in orders.takeAll() {
+                guard case .perform(let identifier, let effect) = order else { return }
+                let wasCancelled = cancelled.withLock { $0.contains(identifier) }
+                let failure = wasCancelled ? .cancelled : hands.perform(effect, cancel: cancelWake.descriptor.raw)
+                if case .openVolume = effect, failure == nil {
+                    let device = hands.takeDevice()
+                    session.withLock { $0 = device }
+                }
+                _ = cancelled.withLock { $0.remove(identifier) }
+                cancelWake.drain()
+                report(identifier, failure)
+            }
+            var poll = PollSet()
+            poll.add(orders.descriptor, .readable)
+            do throws(SystemError) { try poll.wait(until: .never) } catch { return }
+        }
+    }
+}
+
+/// What the performer holds, and how each effect is done.
+struct FailoverHands: ~Copyable {
+    private let settings: Settings
+    private let group: Settings.Group
+    private var mount: FuseMount?
+    private var device: MountedDevice?
+    private var loop: LoopDevice?
+    private var loopPath: String?
+
+    init(settings: Settings, group: Settings.Group) {
+        self.settings = settings
+        self.group = group
+        mount = nil
+        loop = nil
+    }
+
+    private var sessionPath: String { NodeContext.sessionPath(settings, group) }
+    private var volumeFile: String { "\(sessionPath)/\(FuseSession.fileName)" }
+
+    mutating func takeDevice() -> MountedDevice? {
+        defer { device = nil }
+        return device
+    }
+
+    mutating func perform(_ effect: FailoverEffect, cancel: Int32) -> StepFailure? {
+        do throws(SystemError) {
+            switch effect {
+            case .openVolume: try open()
+            case .closeVolume: return try close()
+            case .attachLoop:
+                let attached = try LoopDevice.attach(volumeFile)
+                loopPath = attached.path
+                loop = consume attached
+            case .detachLoop: return try detach()
+            case .linkDevice(let group, let volume): try link(group, volume)
+            case .unlinkDevice(let group, let volume):
+                let path = NodeContext.linkPath(settings, group, volume)
+                guard unlink(path) == 0 || errno == ENOENT else {
+                    throw SystemError(operation: "unlink", subject: path, code: errno)
+                }
+            case .checkFileSystem(_, let type): return try check(type, cancel: cancel)
+            case .mount(_, let target):
+                try NodeFiles.makeDirectory(target.path)
+                try Mounting.mount(loopPath ?? "", at: target.path, type: target.type, options: target.options)
+            case .unmount(let path): return try unmount(path)
+            case .acquireGrant, .releaseGrant, .failDevice, .raiseAddress, .lowerAddress, .destroyConnections:
+                preconditionFailure("\(effect) belongs to the group's thread")
+            }
+            return nil
+        } catch {
+            return .failed("\(error)")
+        }
+    }
+
+    private mutating func open() throws(SystemError) {
+        try NodeFiles.makeDirectory(sessionPath)
+        let mounted = try FuseMount(at: sessionPath)
+        device = MountedDevice(try mounted.descriptor.duplicate())
+        mount = consume mounted
+    }
+
+    private mutating func close() throws(SystemError) -> StepFailure? {
+        do throws(SystemError) { try mount?.unmount() } catch {
+            guard error.code == EBUSY else { throw error }
+            return .busy(pins: Self.names(try MountPins.of(mount: sessionPath)))
+        }
+        mount = nil
+        device = nil
+        return nil
+    }
+
+    private mutating func detach() throws(SystemError) -> StepFailure? {
+        guard let path = loopPath else { return nil }
+        if let owned = loop.take() { try owned.detach() } else { try LoopDevice.detach(path) }
+        // The last user may let go a moment later: udev and blkid look at devices that come and go.
+        let end = Instant.now() + .seconds(2)
+        while !LoopDevice.isDetached(path) {
+            guard Instant.now() < end else { return .busy(pins: Self.names(try MountPins.of(device: path))) }
+            var poll = PollSet()
+            try poll.wait(until: .now() + .milliseconds(5))
+        }
+        loopPath = nil
+        return nil
+    }
+
+    private func link(_ group: String, _ volume: String) throws(SystemError) {
+        let path = NodeContext.linkPath(settings, group, volume)
+        try NodeFiles.makeDirectory("\(settings.deviceDirectory)/\(group)")
+        _ = unlink(path)
+        guard symlink(loopPath ?? "", path) == 0 else {
+            throw SystemError(operation: "link", subject: path, code: errno)
+        }
+    }
+
+    private func check(_ type: String, cancel: Int32) throws(SystemError) -> StepFailure? {
+        guard let path = loopPath else { return .failed("no loop device") }
+        let tools = FileSystemTools()
+        if try tools.type(of: path, deadline: .seconds(20)) == nil, try NodeFiles.isBlank(path) {
+            // A volume that nobody has written to: what the settings name is made on it, once.
+            let made = try tools.make(type, on: path, deadline: .seconds(300))
+            return made.isSuccess ? nil : .failed(made.summary)
+        }
+        switch try tools.checkIfNeeded(type, on: path, deadline: .seconds(590), cancel: cancel) {
+        case .notNeeded, .clean: return nil
+        case .failed(let result): return .failed(result.summary)
+        }
+    }
+
+    private func unmount(_ path: String) throws(SystemError) -> StepFailure? {
+        do throws(SystemError) { try Mounting.unmount(path) } catch {
+            guard error.code == EBUSY else { throw error }
+            return .busy(pins: Self.names(try MountPins.of(mount: path)))
+        }
+        return nil
+    }
+
+    private static func names(_ pins: [MountPin]) -> [String] { pins.map { "\($0)" } }
+}

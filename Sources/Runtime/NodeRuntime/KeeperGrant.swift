@@ -1,0 +1,50 @@
+import Basics
+import BlockStore
+import DiskFormat
+import LinuxSystem
+import Quorum
+import SecureChannel
+import Settings
+import WireFormat
+
+/// Gives back what a dead worker held, so that the other node need not wait for the lease to end.
+enum KeeperGrant {
+    private static let limit = Interval.seconds(1)
+
+    /// Tells the witness of each record that names this node as holder. Best effort: the lease ends by itself.
+    static func release(_ context: NodeContext) {
+        guard let witness = context.settings.witness else { return }
+        var requests: [WitnessRequest] = []
+        for group in context.settings.groups {
+            guard let volume = group.volume, let record = record(of: volume), record.holder == context.node
+            else { continue }
+            requests.append(.release(group: group.name, epoch: record.epoch, grant: record.grant))
+        }
+        guard !requests.isEmpty else { return }
+        let key = context.secret.key(
+            cluster: context.settings.cluster, purpose: "witness", client: context.name, server: "witness")
+        let deadline = Instant.now() + limit
+        _ = Result {
+            let connection = try SecureConnection.connect(
+                to: try NodeContext.socketAddress(witness.address, witness.port), key: key, deadline: deadline)
+            let hello = WitnessHello(
+                cluster: NodeContext.clusterMark(context.settings.cluster), node: context.node, life: context.life)
+            try connection.send(ArbiterClient.message(.hello(hello)), deadline: deadline)
+            _ = try connection.receive(deadline: deadline)
+            for request in requests {
+                try connection.send(ArbiterClient.message(request), deadline: deadline)
+                _ = try connection.receive(deadline: deadline)
+            }
+            connection.close()
+        }
+    }
+
+    private static func record(of volume: Settings.Volume) -> ArbiterRecord? {
+        let read = Result { () throws(any Error) -> ArbiterRecord? in
+            let file = try MetadataFile.open(MetadataFile.path(besides: volume.backing), size: nil)
+            return try VolumeMetadata(reading: file).superblock.record
+        }
+        guard case .success(let record) = read else { return nil }
+        return record
+    }
+}

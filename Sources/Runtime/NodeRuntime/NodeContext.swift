@@ -1,0 +1,55 @@
+import Basics
+import Election
+import LinuxSystem
+import SecureChannel
+import Settings
+import Telemetry
+
+/// What every part of a node's process knows.
+struct NodeContext: Sendable {
+    let settings: Settings
+    let node: NodeIndex
+    let secret: ClusterSecret
+    /// Drawn when the process starts: tells a new life from a new connection.
+    let life: Mark
+    let journal: Journal
+
+    var name: String { settings[node].name }
+    var peerName: String { settings[node.peer].name }
+
+    /// The times of the lease that the settings name.
+    var leaseProfile: LeaseProfile {
+        switch settings.lease {
+        case .fast: .fast
+        case .normal: .normal
+        case .slow: .slow
+        }
+    }
+
+    /// The directory that a volume's FUSE session is mounted on while this node is Primary.
+    static func sessionPath(_ settings: Settings, _ group: Settings.Group) -> String {
+        "\(settings.runDirectory)/sessions/\(group.name)"
+    }
+
+    /// The link to the block device that operators know.
+    static func linkPath(_ settings: Settings, _ group: String, _ volume: String) -> String {
+        "\(settings.deviceDirectory)/\(group)/\(volume)"
+    }
+
+    /// The key of a connection from the first node to the second.
+    func key(_ purpose: String) -> PresharedKey {
+        secret.key(
+            cluster: settings.cluster, purpose: purpose, client: settings[.first].name,
+            server: settings[.second].name)
+    }
+
+    /// A 64-bit FNV-1a mark of the cluster's name: what a witness refuses a foreign node by.
+    static func clusterMark(_ name: String) -> UInt64 {
+        name.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+    }
+
+    /// Names cluster and group in a superblock, so that a foreign file is refused.
+    static func ownership(cluster: String, group: String) -> UInt32 {
+        Checksum.crc32c(Array("\(cluster)/\(group)".utf8))
+    }
+}

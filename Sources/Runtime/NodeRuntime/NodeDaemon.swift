@@ -1,0 +1,68 @@
+public import Basics
+import ControlPlane
+import Glibc
+import LinuxSystem
+public import Settings
+import Synchronization
+public import Telemetry
+
+/// A node: volumes, elector, failover and control socket of one machine, under a keeper.
+public enum NodeDaemon {
+    /// Runs until SIGTERM or SIGINT, then leaves in order: hands over, or demotes.
+    ///
+    /// Call it before any thread was started. Throws one sentence when it cannot run; nothing is half done then. The
+    /// calling process becomes the keeper; the worker is its child.
+    public static func run(settings: Settings, node: NodeIndex, journal: Journal) throws(NodeError) {
+        try NodeStart.check(settings)
+        let secret = try NodeStart.secret(settings.secretPath)
+        let lock = try NodeStart.lock(settings, node)
+        try removeRemains(settings, journal)
+        let context = NodeContext(
+            settings: settings, node: node, secret: secret,
+            life: Mark(high: NodeStart.random(), low: NodeStart.random()), journal: journal)
+        try KeeperProcess.run(context) { () throws(NodeError) in try work(context) }
+        withExtendedLifetime(lock) {}
+    }
+
+    /// What a dead predecessor left goes before the first packet; what cannot go is told, and the group is not
+    /// started over it.
+    private static func removeRemains(_ settings: Settings, _ journal: Journal) throws(NodeError) {
+        let left = KeeperRemains.lowerAddresses(settings) + KeeperRemains.removeDevices(settings)
+        KeeperRemains.removeRules(settings)
+        guard left.isEmpty else {
+            throw .refused("what a dead predecessor left cannot be removed: \(left.joined(separator: "; "))")
+        }
+        for group in settings.groups {
+            guard let mount = group.mount else { continue }
+            let other: String?
+            do throws(SystemError) { other = try KeeperRemains.source(ofMountAt: mount.path) } catch {
+                throw .system(error)
+            }
+            if let other {
+                throw .refused(
+                    "group '\(group.name)': something else (\(other)) is mounted on \(mount.path); unmount it first")
+            }
+        }
+    }
+
+    /// The worker: everything that has threads.
+    static func work(_ context: NodeContext) throws(NodeError) {
+        let signals: SignalQueue
+        do throws(SystemError) { signals = try SignalQueue([SIGTERM, SIGINT]) } catch { throw .system(error) }
+        for failure in ProcessProtection.apply() {
+            context.journal.record("protection-missing", level: .warning, ["reason": failure])
+        }
+        let worker = try NodeWorker(context)
+        context.journal.record("node-started", ["node": context.name, "cluster": context.settings.cluster])
+        var poll = PollSet()
+        poll.add(signals.descriptor.raw, .readable)
+        do throws(SystemError) {
+            while try signals.next() == nil { try poll.wait(until: .never) }
+        } catch {
+            throw .system(error)
+        }
+        context.journal.record("node-ends", ["reason": "told to by a signal"])
+        worker.end()
+        context.journal.record("node-ended")
+    }
+}

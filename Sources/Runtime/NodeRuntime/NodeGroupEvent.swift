@@ -1,0 +1,21 @@
+import Failover
+
+/// What a group's thread is told by the others.
+enum NodeGroupEvent: Sendable {
+    case volume(VolumeReport)
+    case arbiter(ArbiterNews)
+    case peer(PeerNews)
+    /// The performer has ended an attempt; nil for success.
+    case performed(AttemptIdentifier, StepFailure?)
+    case verb(NodeVerb, NodeAnswer)
+}
+
+/// What an operator, or the daemon's end, asks of a group.
+enum NodeVerb: String, Sendable {
+    case up, down, promote, demote, switchover, connect, disconnect
+    /// The daemon ends: hand over or demote, and stay in `copies`.
+    case leaveForNow = "stop"
+}
+
+/// Whether a verb was obeyed, and a sentence. Called once, by the group's thread.
+typealias NodeAnswer = @Sendable (_ isDone: Bool, _ text: String) -> Void

@@ -1,0 +1,302 @@
+import Basics
+import DiskFormat
+import Election
+import Failover
+import LinuxSystem
+import Netlink
+import Quorum
+import Replication
+import Settings
+import Synchronization
+import Telemetry
+import WireFormat
+
+// The failover plan: its actions carried out, its effects performed.
+extension NodeGroupLoop {
+    private static let grantLimit = Interval.seconds(14)
+    private static let askAgain = Interval.milliseconds(200)
+
+    /// Becomes Primary if the rules allow it.
+    func startPromotion() {
+        run(plan.handle(.promote, at: now))
+    }
+
+    func run(_ actions: [FailoverAction]) {
+        for action in actions {
+            switch action {
+            case .perform(let identifier, let effect): perform(identifier, effect)
+            case .cancel(let identifier): cancel(identifier)
+            case .promoted:
+                tell(.promoted)
+                answer(.promote, true, "")
+            case .promotionFailed(let step, let failure): promotionFailed(step, failure)
+            case .demoted(let phase): demoted(phase)
+            case .refused(let event, let state): planRefused(event, state)
+            case .note(let told): journal(told)
+            }
+        }
+    }
+
+    private func journal(_ told: FailoverNote) {
+        switch told {
+        case .phaseStarted(let phase): note("\(phase)-begins", "")
+        case .stepStarted: break
+        case .stepEnded(let phase, let step, let time, nil):
+            note("\(phase)-step", "\(step): done in \(time.wholeMilliseconds) ms")
+        case .stepEnded(let phase, let step, let time, .some(let failure)):
+            note("\(phase)-step", .warning, "\(step): \(Self.words(failure)) after \(time.wholeMilliseconds) ms")
+        case .stuck(let phase, let step, let failure):
+            note("stuck", .error, "\(phase), \(step): \(Self.words(failure))")
+            let text = "stuck at '\(step)': \(Self.words(failure)); it goes on by itself when that has ended"
+            for verb in [NodeVerb.demote, .switchover, .down] { answer(verb, false, text) }
+        case .phaseEnded(let phase, let time): note("\(phase)-ends", "in \(time.wholeMilliseconds) ms")
+        }
+    }
+
+    static func words(_ failure: StepFailure) -> String {
+        switch failure {
+        case .failed(let text): text
+        case .busy(let pins): "busy: \(pins.isEmpty ? "in use" : pins.joined(separator: ", "))"
+        case .timedOut: "not done in its time"
+        case .unresponsive: "hangs in the kernel"
+        case .cancelled: "given up"
+        }
+    }
+
+    private func promotionFailed(_ step: String, _ failure: StepFailure) {
+        let text = "\(step): \(Self.words(failure))"
+        note("promotion-failed", .warning, text)
+        tell(.refused(retryAfter: .milliseconds(300)))
+        answer(.promote, false, text)
+    }
+
+    private func planRefused(_ event: FailoverEvent, _ state: FailoverState) {
+        guard event == .promote else { return }
+        switch state {
+        case .primary, .running(.promote, _): return
+        case .secondary, .running, .stuck:
+            tell(.refused(retryAfter: .milliseconds(300)))
+            answer(.promote, false, "this node is not free yet: \(state)")
+        }
+    }
+
+    private func demoted(_ phase: FailoverPhase) {
+        if isMuteAsked { postMuted() }
+        tell(.demoted(resigns: phase == .demote))
+        handsOver = false
+        if phase == .demote { answer(.demote, true, "") }
+    }
+
+    // MARK: effects
+
+    private func perform(_ identifier: AttemptIdentifier, _ effect: FailoverEffect) {
+        switch effect {
+        case .acquireGrant: acquire(identifier)
+        case .releaseGrant: release(identifier)
+        case .failDevice:
+            failing = identifier
+            volume?.post(.endDevice)
+            if isMuteAsked { postMuted() }
+            if !isPrimary { finish(&failing, nil) }
+        case .raiseAddress: ended(identifier, raise())
+        case .lowerAddress(let prefix):
+            ended(identifier, outcome { () throws(SystemError) in
+                if let port { try port.lower() } else { try Self.lower(prefix) }
+            })
+        case .destroyConnections(let address):
+            ended(identifier, outcome { () throws(SystemError) in _ = try TCPConnections.destroy(of: address) })
+        case .openVolume:
+            opening = identifier
+            performer.perform(identifier, effect)
+        case .closeVolume:
+            closing = identifier
+            performer.perform(identifier, effect)
+        case .attachLoop, .detachLoop, .linkDevice, .unlinkDevice, .checkFileSystem, .mount, .unmount:
+            performer.perform(identifier, effect)
+        }
+    }
+
+    /// The performer has ended an attempt.
+    func performed(_ identifier: AttemptIdentifier, _ failure: StepFailure?) {
+        if identifier == opening, failure == nil {
+            guard let device = performer.takeSession() else { return finish(&opening, .failed("no device")) }
+            isDeviceOpen = true
+            volume?.post(.device(device))
+            return
+        }
+        if identifier == closing, failure == nil, isDeviceOpen { return }
+        if identifier == opening { opening = nil }
+        if identifier == closing { closing = nil }
+        ended(identifier, failure)
+    }
+
+    /// Ends an attempt that waited for something else.
+    func finish(_ attempt: inout AttemptIdentifier?, _ failure: StepFailure?) {
+        guard let identifier = attempt else { return }
+        attempt = nil
+        ended(identifier, failure)
+    }
+
+    private func ended(_ identifier: AttemptIdentifier, _ failure: StepFailure?) {
+        run(plan.handle(failure.map { .failed(identifier, $0) } ?? .succeeded(identifier), at: now))
+    }
+
+    private func outcome(_ body: () throws(SystemError) -> Void) -> StepFailure? {
+        do throws(SystemError) { try body() } catch { return .failed("\(error)") }
+        return nil
+    }
+
+    private func raise() -> StepFailure? {
+        guard let port else { return .failed("the address has no interface") }
+        guard context.settings.witness == nil || !isArbitrated || lease.isHeld(at: now) else {
+            return .failed("no lease: neither the witness nor the peer has confirmed it")
+        }
+        return outcome { () throws(SystemError) in try port.raise(for: remainingLease) }
+    }
+
+    private static func lower(_ prefix: IPv4Prefix) throws(SystemError) {
+        for address in try NetworkInterfaces.addresses() where address.prefix.address == prefix.address {
+            try NetworkInterfaces.lower(address.prefix, on: address.interface)
+        }
+    }
+
+    private func cancel(_ identifier: AttemptIdentifier) {
+        if grantWait?.identifier == identifier {
+            grantWait = nil
+            ended(identifier, .cancelled)
+        } else if releasing == identifier || failing == identifier {
+            // The volume's thread ends these; what it does cannot be taken back.
+        } else {
+            performer.cancel(identifier)
+        }
+    }
+
+    // MARK: the grant
+
+    private func acquire(_ identifier: AttemptIdentifier) {
+        guard volume != nil else {
+            isPrimary = true
+            tell(.granted)
+            ended(identifier, nil)
+            return
+        }
+        grantWait = GrantWait(identifier: identifier, until: now + Self.grantLimit)
+        advanceGrant()
+    }
+
+    /// Asks as soon as nobody else may still be answering clients.
+    func advanceGrant() {
+        guard var wait = grantWait, !wait.isAsked, now >= wait.askAgain else { return }
+        if now >= wait.until {
+            grantWait = nil
+            ended(wait.identifier, .failed("no grant in time\(lastRefusal.isEmpty ? "" : ": \(lastRefusal)")"))
+            return
+        }
+        if replica.link != .down, !isPeerHeard, !wait.hasDroppedLink {
+            // The peer says nothing any more: what is left of its connection would only be waited for.
+            wait.hasDroppedLink = true
+            wait.askAgain = now + .milliseconds(60)
+            grantWait = wait
+            volume?.post(.dropLink)
+            return
+        }
+        if replica.link == .down, context.settings.witness != nil, replica.record?.copies == .both,
+            !promise.mayGrant(to: context.node, at: now)
+        {
+            return
+        }
+        wait.isAsked = true
+        grantWait = wait
+        lastRefusal = ""
+        volume?.post(.event(.promote))
+    }
+
+    /// The replica will not be Primary now.
+    func refused(_ reason: PromotionRefusal) {
+        if releasing != nil, isPrimary {
+            note("hand-over-refused", .warning, Self.words(reason))
+            handsOver = false
+            volume?.post(.event(.demote))
+            return
+        }
+        guard var wait = grantWait, wait.isAsked else { return }
+        let text = reason == .arbiterRefused ? "the witness refuses: \(lastRefusal)" : Self.words(reason)
+        let isPassing =
+            switch reason {
+            case .arbiterRefused: lastRefusal == "leaseAlive" || lastRefusal == "recordChanged"
+            case .requestOpen, .resyncRunning: !waiting.isEmpty
+            case .notUpToDate, .peerIsPrimary, .noArbiter, .waitingForPeer, .stuck: false
+            }
+        if isPassing, now + Self.askAgain < wait.until {
+            wait.isAsked = false
+            wait.askAgain = now + Self.askAgain
+            grantWait = wait
+            return
+        }
+        grantWait = nil
+        ended(wait.identifier, .failed(text))
+    }
+
+    static func words(_ reason: PromotionRefusal) -> String {
+        switch reason {
+        case .notUpToDate: "this copy is not UpToDate"
+        case .peerIsPrimary: "the other node is Primary; use switchover there"
+        case .arbiterRefused: "the witness refuses"
+        case .noArbiter: "the witness cannot be reached"
+        case .resyncRunning: "a resync must end first"
+        case .requestOpen: "an earlier request to the witness is not answered yet"
+        case .waitingForPeer: "this node has restarted and waits for the other one first (wait-for-peer)"
+        case .stuck: "something of an old grant is still here"
+        }
+    }
+
+    func roleChanged(_ isPrimary: Bool) {
+        let was = self.isPrimary
+        self.isPrimary = isPrimary
+        note("role", isPrimary ? "Primary" : "Secondary")
+        if isPrimary {
+            if !was {
+                lease = HolderLease(profile: profile, startingAt: now, first: nextSequence)
+                nextSign = now
+                sendSigns()
+            }
+            tell(.granted)
+            guard let wait = grantWait else {
+                // Granted after it was given up: nothing here serves it.
+                if plan.isClean { volume?.post(.event(.demote)) }
+                return
+            }
+            grantWait = nil
+            ended(wait.identifier, nil)
+            return
+        }
+        lease.released()
+        isMuteAsked = false
+        nextSign = now
+        if let record = replica.record, was {
+            arbiter?.send(.release(group: group.name, epoch: record.epoch, grant: record.grant))
+        }
+        finish(&failing, nil)
+        finish(&releasing, nil)
+    }
+
+    private func release(_ identifier: AttemptIdentifier) {
+        guard volume != nil else {
+            isPrimary = false
+            ended(identifier, nil)
+            return
+        }
+        guard isPrimary else {
+            ended(identifier, nil)
+            return
+        }
+        releasing = identifier
+        volume?.post(.event(handsOver ? .handOver : .demote))
+    }
+
+    /// The address is gone and its connections are destroyed: the device may fail now.
+    private func postMuted() {
+        isMuteAsked = false
+        volume?.post(.event(.muted))
+    }
+}

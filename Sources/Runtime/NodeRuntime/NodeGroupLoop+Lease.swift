@@ -1,0 +1,81 @@
+import Basics
+import Election
+import Quorum
+import Replication
+import Settings
+import WireFormat
+
+// Signs of life, and how long a holder may answer clients.
+extension NodeGroupLoop {
+    /// Whether this node is Primary and serves: only then it asks for a lease.
+    var isServing: Bool { isPrimary && !replica.isFrozen }
+
+    /// Tells witness and peer that this node lives, what it knows, and, when it serves, asks for time.
+    func sendSigns() {
+        guard now >= nextSign else { return }
+        let status = replica
+        let serves = isServing && volume != nil
+        var sequence: UInt64 = 0
+        if serves {
+            sequence = lease.sending(at: now).rawValue
+            nextSequence = sequence + 1
+        }
+        nextSign = now + profile.renewal
+        let record = status.record
+        if let arbiter, volume != nil {
+            if let record { arbiter.send(.told(group: group.name, record)) }
+            let epoch = serves ? record?.epoch ?? 0 : 0
+            arbiter.send(
+                .renew(
+                    group: group.name,
+                    LeaseRenewal(
+                        sequence: sequence, epoch: epoch, grant: epoch == 0 ? .none : record?.grant ?? .none,
+                        heardPeer: isPeerHeard, isRestarted: status.isRestarted)))
+        }
+        peer.send(
+            .sign(
+                PeerSign(
+                    group: group.name, isServing: volume == nil ? router?.state == .active : serves,
+                    isPromotable: router?.isEligible ?? isPromotable(status), isHeld: isHeld || isDown,
+                    epoch: record?.epoch ?? 0, grant: record?.grant ?? .none, sequence: sequence)))
+        confirmAlone(sequence, status)
+        keepAddress()
+    }
+
+    /// Whether the peer was heard within the time of a lease.
+    var isPeerHeard: Bool { isPeerUp && now < peerHeard + profile.holder }
+
+    /// A sole member of `copies` needs nobody's word: nobody else can be granted.
+    private func confirmAlone(_ sequence: UInt64, _ status: VolumeStatus) {
+        guard sequence != 0, status.record?.holder == context.node, status.openRequest == nil else { return }
+        if status.record?.copies == NodeSet(context.node) || context.settings.witness == nil { confirmed(sequence) }
+    }
+
+    /// The witness or the peer has confirmed that renewal.
+    func confirmed(_ sequence: UInt64) {
+        guard isPrimary, lease.confirmed(RenewalIdentifier(rawValue: sequence), at: now), let until = lease.deadline
+        else { return }
+        if context.settings.witness != nil { tell(.leaseExtended(until: until)) }
+        if isMutedByLease, router == nil {
+            isMutedByLease = false
+            raiseAgain()
+        }
+        extendKernelLease()
+    }
+
+    /// What the peer says of itself.
+    func take(_ sign: PeerSign) {
+        isPeerUp = true
+        peerHeard = now
+        peerSign = sign
+        tell(.peerHeard(isActive: sign.isServing))
+        guard sign.sequence != 0, let record = replica.record else { return }
+        // Not while this node holds or asks to: whoever confirms promises not to.
+        let mayConfirm =
+            !isPrimary && record.epoch == sign.epoch && record.grant == sign.grant
+            && record.holder == context.node.peer && replica.openRequest == nil && grantWait?.isAsked != true
+        if mayConfirm, promise.renewed(by: context.node.peer, at: now) {
+            peer.send(.confirmed(group: group.name, sequence: sign.sequence))
+        }
+    }
+}

@@ -1,0 +1,268 @@
+import Basics
+import DiskFormat
+import Election
+import Failover
+import LinuxSystem
+import Netlink
+import Quorum
+import Replication
+import Settings
+import Telemetry
+import WireFormat
+
+/// The thread of a group: where the volume, the arbiter, the peer, the elector and the failover plan meet.
+///
+/// It carries out what those machines say and tells them what came of it. What may block is done by the performer.
+///
+/// The files: `+Failover` the plan and its effects, `+Elector` the address and who asks for it, `+Lease` signs of life
+/// and the holder's time, `+Verbs` the operator, `+Status` what is shown.
+final class NodeGroupLoop {
+    let context: NodeContext
+    let group: Settings.Group
+    let inbox: NodeInbox<NodeGroupEvent>
+    let volume: Volume?
+    let arbiter: ArbiterClient?
+    let peer: PeerConnector
+    let performer: FailoverPerformer
+    let shared: NodeGroupShared
+    let profile: LeaseProfile
+
+    var plan: FailoverPlan
+    var router: VirtualRouter?
+    var port: ElectorPort?
+    var now = Instant.now()
+    let started = Instant.now()
+
+    // The lease.
+    var lease: HolderLease
+    var promise: GrantorPromise
+    var nextSequence: UInt64
+    var nextSign: Instant
+    var isArbiterUp = false
+    var isMutedByLease = false
+
+    // The peer.
+    var isPeerUp = false
+    var peerHeard = Instant(nanoseconds: 0)
+    var peerSign: PeerSign?
+
+    // The role.
+    var isPrimary = false
+    /// The operator keeps this node from becoming Primary by itself.
+    var isHeld = false
+    /// The operator took the group down.
+    var isDown = false
+    var isEnding = false
+    /// Since when both could have been promoted.
+    var eligibleSince: Instant?
+
+    // Effects that end elsewhere.
+    var grantWait: GrantWait?
+    var opening: AttemptIdentifier?
+    var closing: AttemptIdentifier?
+    var failing: AttemptIdentifier?
+    var releasing: AttemptIdentifier?
+    var isDeviceOpen = false
+    /// The replica waits for the address to be gone.
+    var isMuteAsked = false
+    /// A demotion hands the record to the peer.
+    var handsOver = false
+
+    // The operator.
+    var waiting: [(verb: NodeVerb, answer: NodeAnswer)] = []
+    var switchoverEnd: Instant = .never
+    var leaveEnd: Instant = .never
+    var lastRefusal = ""
+    var isFinished = false
+
+    /// A promotion that waits for the arbiter or for the other's time to end.
+    struct GrantWait {
+        var identifier: AttemptIdentifier
+        var isAsked = false
+        var askAgain = Instant(nanoseconds: 0)
+        var until: Instant
+        var hasDroppedLink = false
+    }
+
+    init(
+        _ context: NodeContext, _ group: Settings.Group, inbox: NodeInbox<NodeGroupEvent>, volume: Volume?,
+        arbiter: ArbiterClient?, peer: PeerConnector, performer: FailoverPerformer, shared: NodeGroupShared
+    ) {
+        self.context = context
+        self.group = group
+        self.inbox = inbox
+        self.volume = volume
+        self.arbiter = arbiter
+        self.peer = peer
+        self.performer = performer
+        self.shared = shared
+        profile = context.leaseProfile
+        let mount = group.mount.map {
+            MountTarget(path: $0.path, type: $0.type.rawValue, options: $0.options)
+        }
+        plan = FailoverPlan(
+            targets: FailoverTargets(
+                group: group.name, volumes: group.volume.map { [VolumeTarget(name: $0.name, mount: mount)] } ?? [],
+                addresses: group.address.map { [$0] } ?? []))
+        let now = Instant.now()
+        nextSequence = now.nanoseconds
+        nextSign = now
+        lease = HolderLease(profile: profile, startingAt: now, first: nextSequence)
+        promise = GrantorPromise(profile: profile, recordedHolder: nil, startingAt: now)
+    }
+
+    var replica: VolumeStatus { volume?.status ?? VolumeStatus() }
+
+    /// Runs until the daemon ends.
+    func run() {
+        openPort()
+        startRouter()
+        peer.allow(group.name, volume != nil)
+        while !isFinished {
+            now = .now()
+            takeEvents()
+            tick()
+            publish()
+            if isFinished { break }
+            sleep()
+        }
+        closePort()
+    }
+
+    private func takeEvents() {
+        for event in inbox.takeAll() {
+            now = .now()
+            switch event {
+            case .volume(let report): take(report)
+            case .arbiter(let news): take(news)
+            case .peer(let news): take(news)
+            case .performed(let identifier, let failure): performed(identifier, failure)
+            case .verb(let verb, let answer): obey(verb, answer)
+            }
+        }
+        takePortNews()
+    }
+
+    private func tick() {
+        now = .now()
+        sendSigns()
+        advanceGrant()
+        if now >= plan.nextWakeup { run(plan.handle(.wake, at: now)) }
+        updateEligibility()
+        if let router, now >= router.nextWakeup { tell(.wake) }
+        advanceVerbs()
+    }
+
+    private func sleep() {
+        var deadline = min(nextSign, plan.nextWakeup)
+        if let router { deadline = min(deadline, router.nextWakeup) }
+        if grantWait != nil || !waiting.isEmpty { deadline = min(deadline, now + .milliseconds(20)) }
+        deadline = min(deadline, now + .milliseconds(100))
+        var poll = PollSet()
+        poll.add(inbox.descriptor, .readable)
+        for descriptor in port?.descriptors ?? [] { poll.add(descriptor, .readable) }
+        do throws(SystemError) { try poll.wait(until: deadline) } catch { note("poll-failed", .error, "\(error)") }
+    }
+
+    func note(_ name: String, _ text: String) { note(name, .notice, text) }
+
+    func note(_ name: String, _ level: JournalLevel, _ text: String) {
+        context.journal.record(name, level: level, ["group": group.name, "detail": text])
+    }
+
+    // MARK: the volume
+
+    private func take(_ report: VolumeReport) {
+        switch report {
+        case .roleChanged(let isPrimary): roleChanged(isPrimary)
+        case .mute:
+            note("deposed", .warning, "the grant is gone: address off, then the device fails, then Secondary")
+            isMuteAsked = true
+            run(plan.handle(.deposed, at: now))
+        case .invitedToPromote:
+            guard !isDown, !isEnding else { return }
+            note("invited", "the record names this node as holder")
+            isHeld = false
+            startPromotion()
+        case .promotionRefused(let reason): refused(reason)
+        case .note(let told): journal(told)
+        case .diskError(let error): note("disk-error", .error, "\(error)")
+        case .ask(let request): arbiter?.send(.change(group: group.name, request))
+        case .readRecord: arbiter?.send(.read(group: group.name))
+        case .linkClosed(let reason, let detail):
+            peer.ended(group.name)
+            if reason.standsAlone { peer.allow(group.name, false) }
+            note("link-closed", reason == .lost ? .warning : .notice, "\(reason) \(detail)")
+        case .deviceServing: finish(&opening, nil)
+        case .deviceEnded:
+            isDeviceOpen = false
+            finish(&opening, .failed("the device was not taken"))
+            finish(&closing, nil)
+        case .died(let error):
+            note("volume-died", .error, "\(error)")
+            isPrimary = false
+            run(plan.handle(.deposed, at: now))
+        case .stopped: break
+        }
+    }
+
+    private func journal(_ told: ReplicaNote) {
+        switch told {
+        case .ruleReached: break
+        case .frozen: note("frozen", .warning, "writes wait for a verdict")
+        case .verdictTimeout, .diskFailed: note(Self.word(told), .error, "\(told)")
+        default: note(Self.word(told), "\(told)")
+        }
+    }
+
+    /// A note's case in words joined by `-`.
+    private static func word(_ told: ReplicaNote) -> String {
+        let name = "\(told)".prefix { $0 != "(" }
+        return name.reduce(into: "") { $0 += $1.isUppercase ? "-\($1.lowercased())" : "\($1)" }
+    }
+
+    // MARK: the arbiter
+
+    private func take(_ news: ArbiterNews) {
+        switch news {
+        case .up:
+            isArbiterUp = true
+            nextSign = now
+            volume?.post(.event(.arbiterUp))
+        case .lost:
+            isArbiterUp = false
+            volume?.post(.event(.arbiterLost))
+        case .record(let record):
+            volume?.post(.event(.recordRead(record)))
+            if let record, record.holder == context.node.peer, record.epoch == replica.record?.epoch { return }
+        case .answer(let identifier, let answer):
+            if case .refused(let reason, _) = answer { lastRefusal = "\(reason)" }
+            volume?.post(.event(.arbiterAnswered(identifier: identifier, answer)))
+        case .renewed(let sequence, let isConfirmed):
+            if isConfirmed { confirmed(sequence) }
+        case .refused(let text): note("witness-refuses", .warning, text)
+        }
+    }
+
+    // MARK: the peer
+
+    private func take(_ news: PeerNews) {
+        switch news {
+        case .up:
+            isPeerUp = true
+            peerHeard = now
+            nextSign = now
+            tell(.healed)
+        case .lost:
+            isPeerUp = false
+            peerSign = nil
+        case .sign(let sign): take(sign)
+        case .confirmed(let sequence): confirmed(sequence)
+        case .resigned:
+            promise.released(by: context.node.peer, at: now)
+            peerSign?.isServing = false
+            tell(.peerResigned)
+        case .socket(let socket): volume?.post(.link(socket))
+        }
+    }
+}

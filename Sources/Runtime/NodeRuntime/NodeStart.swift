@@ -1,0 +1,133 @@
+import Basics
+import BlockStore
+import CLinux
+import DiskFormat
+import Glibc
+import LinuxSystem
+import Replication
+import SecureChannel
+import Settings
+import Telemetry
+
+/// What is done before the first packet.
+enum NodeStart {
+    /// Refuses what could not work anyway, in one sentence each.
+    static func check(_ settings: Settings) throws(NodeError) {
+        guard getuid() == 0 else {
+            throw .refused("a node needs root: it mounts, attaches loop devices and moves an address; start it as root")
+        }
+        guard access("/dev/fuse", R_OK | W_OK) == 0 else {
+            throw .refused("/dev/fuse cannot be opened: load the module with `modprobe fuse`")
+        }
+        guard access("/dev/loop-control", R_OK | W_OK) == 0 else {
+            throw .refused("/dev/loop-control cannot be opened: load the module with `modprobe loop`")
+        }
+    }
+
+    /// The lock that a second daemon of this node meets; held while the process lives, and by its children.
+    static func lock(_ settings: Settings, _ node: NodeIndex) throws(NodeError) -> Descriptor {
+        let path = "\(settings.runDirectory)/\(settings[node].name).lock"
+        do throws(SystemError) {
+            try NodeFiles.makeDirectory(settings.runDirectory)
+            let number = clinux_open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+            guard number >= 0 else { throw SystemError(operation: "open", subject: path, code: errno) }
+            let file = Descriptor(adopting: number)
+            guard clinux_lock_exclusive(file.raw) == 0 else {
+                if errno == EWOULDBLOCK {
+                    throw SystemError(operation: "another daemon of this node runs already and holds", subject: path, code: EWOULDBLOCK)
+                }
+                throw SystemError(operation: "lock", subject: path, code: errno)
+            }
+            return file
+        } catch {
+            throw .system(error)
+        }
+    }
+
+    /// Reads the cluster's secret.
+    static func secret(_ path: String) throws(NodeError) -> ClusterSecret {
+        var status = stat()
+        guard stat(path, &status) == 0 else {
+            throw .refused(
+                "the secret \(path) cannot be read: \(String(cString: strerror(errno))); make it with `tandem secret`"
+                    + " on one machine and copy it to the others")
+        }
+        guard status.st_mode & 0o077 == 0 else {
+            throw .refused("the secret \(path) can be used by others: run `chmod 600 \(path)`")
+        }
+        let text: String
+        do throws(SystemError) { text = try SmallFile.read(path) } catch { throw .system(error) }
+        do throws(ClusterSecretError) { return try ClusterSecret(fileContents: Array(text.utf8)) } catch {
+            throw .refused("\(path): \(error)")
+        }
+    }
+
+    /// Opens a group's copy and starts its thread.
+    static func volume(
+        _ context: NodeContext, _ group: Settings.Group, _ volume: Settings.Volume,
+        report: @escaping @Sendable (VolumeReport) -> Void
+    ) throws(NodeError) -> Volume {
+        let settings = context.settings
+        let path = MetadataFile.path(besides: volume.backing)
+        guard access(volume.backing, F_OK) == 0, access(path, F_OK) == 0 else {
+            throw .refused(
+                "group '\(group.name)' has no copy at \(volume.backing) yet: run `tandem init` on this node first")
+        }
+        let backing = try opened(group) { () throws(BackingError) in
+            try BackingFile.open(volume.backing, size: volume.size, access: volume.directIO ? nil : .buffered)
+        }
+        let metadata = try opened(group) { () throws(BackingError) in try MetadataFile.open(path, size: nil) }
+        try check(context, group, volume, metadata)
+        let replica = ReplicaConfiguration(
+            me: context.node, hasArbiter: settings.witness != nil, freezeTimeout: settings.freezeTimeout,
+            waitForPeer: settings.waitForPeer)
+        let configuration = VolumeConfiguration(
+            name: "\(group.name)/\(volume.name)", replica: replica, seed: random(),
+            pingInterval: .milliseconds(300))
+        do throws(VolumeError) {
+            return try Volume(configuration, backing: backing, metadata: metadata, report: report)
+        } catch {
+            throw .refused("group '\(group.name)': \(error)")
+        }
+    }
+
+    private static func opened<File: ~Copyable>(
+        _ group: Settings.Group, _ body: () throws(BackingError) -> File
+    ) throws(NodeError) -> File {
+        do throws(BackingError) { return try body() } catch { throw .refused("group '\(group.name)': \(error)") }
+    }
+
+    /// A file of another cluster, group or node, or of another size, is not touched.
+    private static func check(
+        _ context: NodeContext, _ group: Settings.Group, _ volume: Settings.Volume, _ file: borrowing MetadataFile
+    ) throws(NodeError) {
+        let metadata: VolumeMetadata
+        do throws(VolumeError) { metadata = try VolumeMetadata(reading: file) } catch {
+            throw .refused("group '\(group.name)': \(error)")
+        }
+        let superblock = metadata.superblock
+        let wanted = NodeContext.ownership(cluster: context.settings.cluster, group: group.name)
+        guard superblock.ownership == wanted else {
+            throw .refused("\(file.path) belongs to another cluster or group; name another backing file")
+        }
+        guard superblock.node == context.node else {
+            throw .refused("\(file.path) is the copy of \(context.peerName), and this is \(context.name)")
+        }
+        guard superblock.size == volume.size else {
+            throw .refused(
+                "the copy at \(volume.backing) has \(superblock.size) bytes, the settings say \(volume.size)")
+        }
+        if metadata.damagedPages > 0 {
+            context.journal.record(
+                "bitmap-damaged", level: .warning, ["group": group.name, "pages": metadata.damagedPages])
+        }
+    }
+
+    /// 64 bits from the kernel.
+    static func random() -> UInt64 {
+        var bytes = [UInt8](repeating: 0, count: 8)
+        // It fails on no kernel that this program runs on; the clock then still differs between two lives.
+        guard clinux_random(&bytes, 8) == 0 else { return clinux_boottime() }
+        return bytes.reduce(0) { $0 << 8 | UInt64($1) }
+    }
+}
