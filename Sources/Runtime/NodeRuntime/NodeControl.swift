@@ -2,21 +2,19 @@ import Basics
 import ControlPlane
 import LinuxSystem
 import Settings
+import Telemetry
 import Synchronization
 
 /// Answers the operator's verbs.
 final class NodeControl: ControlHandler, Sendable {
     private let context: NodeContext
     private let groups: Mutex<[NodeGroup]> = Mutex([])
-    private let isArbiterUp = Atomic<Bool>(false)
-    private let isPeerUp = Atomic<Bool>(false)
+
+    private static let eventsShown = 8
 
     init(_ context: NodeContext) { self.context = context }
 
     func serve(_ groups: [NodeGroup]) { self.groups.withLock { $0 = groups } }
-
-    func arbiterChanged(isUp: Bool) { isArbiterUp.store(isUp, ordering: .relaxed) }
-    func peerChanged(isUp: Bool) { isPeerUp.store(isUp, ordering: .relaxed) }
 
     func handle(_ request: ControlRequest, reply: @escaping @Sendable (ControlReply) -> Void) {
         if request.verb == "status" { return reply(.done(body: status(request.group))) }
@@ -26,8 +24,8 @@ final class NodeControl: ControlHandler, Sendable {
         let all = groups.withLock { $0 }
         guard let group = request.group.map({ name in all.first { $0.name == name } }) ?? only(all) else {
             let names = all.map(\.name).joined(separator: ", ")
-            return reply(
-                .refused(request.group.map { "there is no group '\($0)'; there is \(names)" } ?? "say which group: \(names)"))
+            let missing = request.group.map { "there is no group '\($0)'; there is \(names)" }
+            return reply(.refused(missing ?? "say which group: \(names)"))
         }
         group.post(.verb(verb) { isDone, text in reply(ControlReply(isOK: isDone, message: text)) })
     }
@@ -36,13 +34,10 @@ final class NodeControl: ControlHandler, Sendable {
 
     private func status(_ name: String?) -> JSONValue {
         let all = groups.withLock { $0 }.filter { name == nil || $0.name == name }
-        let witness =
-            context.settings.witness == nil ? "none" : isArbiterUp.load(ordering: .relaxed) ? "connected" : "lost"
-        return [
-            "cluster": .string(context.settings.cluster), "node": .string(context.name),
-            "peer": .string(context.peerName), "witness": .string(witness),
-            "peerConnected": .boolean(isPeerUp.load(ordering: .relaxed)),
-            "groups": .array(all.map(\.status)),
-        ]
+        return NodeStatus(
+            cluster: context.settings.cluster, node: context.name, peer: context.peerName,
+            groups: all.map(\.status),
+            events: context.journal.events(limit: Self.eventsShown).map(\.json)
+        ).json
     }
 }

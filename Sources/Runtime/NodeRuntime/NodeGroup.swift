@@ -25,7 +25,7 @@ final class NodeGroup: Sendable {
         } catch {
             throw .system(error)
         }
-        shared = NodeGroupShared()
+        shared = NodeGroupShared(group.name)
         let inbox = inbox
         volume = try makeVolume { inbox.post(.volume($0)) }
     }
@@ -46,8 +46,8 @@ final class NodeGroup: Sendable {
 
     func post(_ event: NodeGroupEvent) { inbox.post(event) }
 
-    /// As `tandem status --json` shows it.
-    var status: JSONValue { shared.body.withLock { $0 } }
+    /// As it was at most 100 ms ago.
+    var status: GroupStatus { shared.status }
 
     /// Waits for the thread's end after `NodeVerb.leaveForNow` was answered, and ends the others.
     func join() {

@@ -98,7 +98,13 @@ extension NodeGroupLoop {
             volume?.post(.endDevice)
             if isMuteAsked { postMuted() }
             if !isPrimary { finish(&failing, nil) }
-        case .raiseAddress: ended(identifier, raise())
+        case .raiseAddress:
+            // The first renewal may still be on its way.
+            if context.settings.witness == nil || !isArbitrated || lease.isHeld(at: now) {
+                finishRaising(identifier)
+            } else {
+                raising = identifier
+            }
         case .lowerAddress(let prefix):
             ended(identifier, outcome { () throws(SystemError) in
                 if let port { try port.lower() } else { try Self.lower(prefix) }
@@ -146,12 +152,9 @@ extension NodeGroupLoop {
         return nil
     }
 
-    private func raise() -> StepFailure? {
-        guard let port else { return .failed("the address has no interface") }
-        guard context.settings.witness == nil || !isArbitrated || lease.isHeld(at: now) else {
-            return .failed("no lease: neither the witness nor the peer has confirmed it")
-        }
-        return outcome { () throws(SystemError) in try port.raise(for: remainingLease) }
+    func finishRaising(_ identifier: AttemptIdentifier) {
+        guard let port else { return ended(identifier, .failed("the address has no interface")) }
+        ended(identifier, outcome { () throws(SystemError) in try port.raise(for: remainingLease) })
     }
 
     private static func lower(_ prefix: IPv4Prefix) throws(SystemError) {
@@ -164,6 +167,9 @@ extension NodeGroupLoop {
         if grantWait?.identifier == identifier {
             grantWait = nil
             ended(identifier, .cancelled)
+        } else if raising == identifier {
+            raising = nil
+            ended(identifier, .failed("no lease: neither the witness nor the peer has confirmed it"))
         } else if releasing == identifier || failing == identifier {
             // The volume's thread ends these; what it does cannot be taken back.
         } else {

@@ -14,6 +14,11 @@ extension NodeGroupLoop {
     func sendSigns() {
         guard now >= nextSign else { return }
         let status = replica
+        guard volume == nil || status.isPrimary == isPrimary else {
+            // What is published lags behind a change of role: no sign under the record before it.
+            nextSign = now + .milliseconds(10)
+            return
+        }
         let serves = isServing && volume != nil
         var sequence: UInt64 = 0
         if serves {
@@ -61,6 +66,10 @@ extension NodeGroupLoop {
             raiseAgain()
         }
         extendKernelLease()
+        if let identifier = raising {
+            raising = nil
+            finishRaising(identifier)
+        }
     }
 
     /// What the peer says of itself.

@@ -12,77 +12,68 @@ import Synchronization
 
 /// A group as it is shown.
 final class NodeGroupShared: Sendable {
-    let body = Mutex(JSONValue.null)
+    private let shown: Mutex<GroupStatus>
+
+    init(_ group: String) { shown = Mutex(GroupStatus(group: group)) }
+
+    var status: GroupStatus {
+        get { shown.withLock { $0 } }
+        set { shown.withLock { $0 = newValue } }
+    }
 }
 
 // What `tandem status` shows, in DRBD's words.
 extension NodeGroupLoop {
     func publish() {
-        let value = JSONValue.object(roleFields + copyFields + countFields)
-        shared.body.withLock { $0 = value }
+        let replica = replica
+        var status = GroupStatus(group: group.name)
+        status.role = isPrimary ? "Primary" : "Secondary"
+        status.disk = diskText(replica)
+        status.connection = connectionText(replica)
+        status.replication = replicationText(replica)
+        status.peer = GroupStatus.Peer(
+            role: peerSign.map { $0.isServing ? "Primary" : "Secondary" } ?? "Unknown", disk: peerDiskText(replica))
+        status.record = replica.record.map { record in
+            GroupStatus.Record(
+                epoch: record.epoch, grant: "\(record.grant)", holder: context.settings[record.holder].name,
+                copies: NodeIndex.allCases.filter { record.copies.contains($0) }.map { context.settings[$0].name })
+        }
+        status.arbiter = GroupStatus.Arbiter(
+            kind: context.settings.witness == nil ? "none" : "witness", isReachable: isArbiterUp,
+            openRequest: replica.openRequest.map { "\($0.purpose)" })
+        status.volume = volumeStatus(replica)
+        status.isFrozen = replica.isFrozen
+        status.address = group.address.map {
+            GroupStatus.Address(value: "\($0)", isPresent: port?.isRaised ?? false)
+        }
+        status.failover = failoverStatus
+        shared.status = status
     }
 
-    private var roleFields: [JSONValue.Field] {
-        [
-            .init("name", .string(group.name)),
-            .init("role", .string(isPrimary ? "Primary" : "Secondary")),
-            .init("state", .string(stateText)),
-            .init("held", .boolean(isHeld)), .init("down", .boolean(isDown)),
-            .init("elector", .string(router.map { "\($0.state)" } ?? "external")),
-            .init("eligible", .boolean(router?.isEligible ?? isPromotable(replica))),
-            .init("address", .optional(group.address?.description)),
-            .init("addressRaised", .boolean(port?.isRaised ?? false)),
-            .init("mount", .optional(group.mount?.path)),
-            .init(
-                "device",
-                .optional(group.volume.map { NodeContext.linkPath(context.settings, group.name, $0.name) })),
-            .init("leaseMilliseconds", .count(remainingLease.wholeMilliseconds)),
-            .init("peerRole", .string(peerSign.map { $0.isServing ? "Primary" : "Secondary" } ?? "Unknown")),
-        ]
+    private func volumeStatus(_ replica: VolumeStatus) -> GroupStatus.Volume? {
+        guard let volume = group.volume else { return nil }
+        var status = GroupStatus.Volume()
+        status.size = volume.size
+        status.dirtyBlocks = UInt64(replica.dirtyBlocks)
+        status.loggedBytes = loggedBytes
+        status.resyncBytesSent = replica.resyncBytesSent
+        if replica.sync != .none, resyncBlocks > 0 {
+            status.donePercent = max(0, 100 - 100 * Double(replica.dirtyBlocks) / Double(resyncBlocks))
+        }
+        if plan.state == .primary {
+            status.device = NodeContext.linkPath(context.settings, group.name, volume.name)
+        }
+        return status
     }
 
-    private var stateText: String {
+    private var failoverStatus: GroupStatus.Failover {
         switch plan.state {
-        case .secondary: "secondary"
-        case .primary: "primary"
-        case .running(let phase, let step): "\(phase): \(step)"
-        case .stuck(let phase, let step, let failure): "stuck in \(phase) at \(step): \(Self.words(failure))"
+        case .secondary: GroupStatus.Failover()
+        case .primary: GroupStatus.Failover(state: "primary")
+        case .running(let phase, let step): GroupStatus.Failover(state: "\(phase)", step: step)
+        case .stuck(_, let step, let failure):
+            GroupStatus.Failover(state: "stuck", step: step, stuck: "\(step): \(Self.words(failure))")
         }
-    }
-
-    private var copyFields: [JSONValue.Field] {
-        let status = replica
-        let record = status.record
-        func names(_ set: NodeSet) -> JSONValue {
-            .array(NodeIndex.allCases.filter { set.contains($0) }.map { .string(context.settings[$0].name) })
-        }
-        return [
-            .init("disk", .string(diskText(status))),
-            .init("peerDisk", .string(peerDiskText(status))),
-            .init("connection", .string(connectionText(status))),
-            .init("replication", .string(replicationText(status))),
-            .init("frozen", .boolean(status.isFrozen)),
-            .init("restarted", .boolean(status.isRestarted)),
-            .init("epoch", .count(record?.epoch ?? 0)),
-            .init("holder", .optional(record.map { context.settings[$0.holder].name })),
-            .init("copies", record.map { names($0.copies) } ?? .array([])),
-            .init("openRequest", .optional(status.openRequest.map { "\($0.purpose)" })),
-            .init("size", .count(status.size)),
-            .init("dirtyBytes", .count(UInt64(status.dirtyBlocks) * BlockSize.block)),
-            .init("loggedBytes", .count(UInt64(0))),
-            .init("resyncBytesSent", .count(status.resyncBytesSent)),
-        ]
-    }
-
-    private var countFields: [JSONValue.Field] {
-        let counters = replica.counters
-        return [
-            .init("writes", .count(counters.writes)), .init("reads", .count(counters.reads)),
-            .init("flushes", .count(counters.flushes)),
-            .init("bytesWritten", .count(counters.bytesWritten)),
-            .init("bytesRead", .count(counters.bytesRead)),
-            .init("framesReceived", .count(counters.framesReceived)),
-        ]
     }
 
     private func diskText(_ status: VolumeStatus) -> String {

@@ -59,6 +59,8 @@ final class NodeGroupLoop {
     // Effects that end elsewhere.
     var grantWait: GrantWait?
     var opening: AttemptIdentifier?
+    /// The address waits for the first confirmation of the lease.
+    var raising: AttemptIdentifier?
     var closing: AttemptIdentifier?
     var failing: AttemptIdentifier?
     var releasing: AttemptIdentifier?
@@ -74,6 +76,11 @@ final class NodeGroupLoop {
     var leaveEnd: Instant = .never
     var lastRefusal = ""
     var isFinished = false
+
+    // What is shown.
+    var loggedBytes: UInt64 = 0
+    /// Blocks that the resync that runs, or the last one, had to copy.
+    var resyncBlocks = 0
 
     /// A promotion that waits for the arbiter or for the other's time to end.
     struct GrantWait {
@@ -167,7 +174,11 @@ final class NodeGroupLoop {
     func note(_ name: String, _ text: String) { note(name, .notice, text) }
 
     func note(_ name: String, _ level: JournalLevel, _ text: String) {
-        context.journal.record(name, level: level, ["group": group.name, "detail": text])
+        if text.isEmpty {
+            context.journal.record(name, level: level, ["group": group.name])
+        } else {
+            context.journal.record(name, level: level, ["group": group.name, "detail": text])
+        }
     }
 
     // MARK: the volume
@@ -209,9 +220,23 @@ final class NodeGroupLoop {
     private func journal(_ told: ReplicaNote) {
         switch told {
         case .ruleReached: break
+        case .logReplayed(let extents):
+            loggedBytes = UInt64(extents) * BlockSize.extent
+            note(Self.word(told), "\(extents) extents")
+        case .resyncStarted(let isSource, let blocks):
+            resyncBlocks = blocks
+            note(Self.word(told), "\(isSource ? "to" : "from") \(context.peerName), \(blocks) blocks")
+        case .resyncEnded(let isSource, let bytes):
+            note(Self.word(told), "\(isSource ? "\(bytes) bytes sent" : "")")
+        case .handshake(let row): note("handshake", "\(row)")
+        case .asked(let purpose): note("asked", "\(purpose)")
+        case .answered(let isGranted, _): note("answered", isGranted ? "granted" : "refused: \(lastRefusal)")
+        case .recordAdopted(let epoch): note(Self.word(told), "epoch \(epoch)")
         case .frozen: note("frozen", .warning, "writes wait for a verdict")
-        case .verdictTimeout, .diskFailed: note(Self.word(told), .error, "\(told)")
-        default: note(Self.word(told), "\(told)")
+        case .verdictTimeout: note(Self.word(told), .error, "no verdict within freeze-timeout")
+        case .diskFailed: note(Self.word(told), .error, "this copy is left behind")
+        case .verdictPeerBack, .verdictAlone, .verdictDeposed, .widened, .narrowed, .refusedOldFrame:
+            note(Self.word(told), "")
         }
     }
 

@@ -42,15 +42,11 @@ final class NodeWorker {
         do throws(SystemError) {
             left = try NodeCountdown(left: made.count)
             peer = try PeerConnector(context) { name, news in
-                if name == nil, case .up = news { control.peerChanged(isUp: true) }
-                if name == nil, case .lost = news { control.peerChanged(isUp: false) }
                 for group in all where name == nil || group.name == name { group.post(.peer(news)) }
             }
             if let witness = settings.witness {
                 arbiter = try ArbiterClient(context, witness: witness) { name, news in
-                    if case .up = news { control.arbiterChanged(isUp: true) }
-                    if case .lost = news { control.arbiterChanged(isUp: false) }
-                    for group in all where name == nil || group.name == name { group.post(.arbiter(news)) }
+                            for group in all where name == nil || group.name == name { group.post(.arbiter(news)) }
                 }
             } else {
                 arbiter = nil
