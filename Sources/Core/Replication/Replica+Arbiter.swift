@@ -30,7 +30,7 @@ extension Replica {
             }
             if active.contains(where: { requests[$0].state.contains(.localPending) }) { return }
         case .takeOver, .promote:
-            if link != .down, purpose == .takeOver {
+            if sync != .none {
                 narrowStage = .none
                 refusePromotion(.resyncRunning, &actions)
                 return

@@ -108,6 +108,12 @@ extension Replica {
         mine.record = record
         var theirs = hello
         if configuration.hasArbiter, (theirs.record?.epoch ?? 0) < (record?.epoch ?? 0) { theirs.record = record }
+        // A target that ended its resync is whole as soon as the record names it, also if it learns that just now.
+        if record?.copies == .both, configuration.hasArbiter {
+            let awaiting = CopyCondition.awaitingRecord.rawValue
+            if mine.condition == awaiting { mine.condition = CopyCondition.consistent.rawValue }
+            if theirs.condition == awaiting { theirs.condition = CopyCondition.consistent.rawValue }
+        }
         let (row, outcome) = Handshake.decide(
             mine, theirs, hasArbiter: configuration.hasArbiter,
             grantsOfOneEpochEqual: has(.grantsOfOneEpochEqual))

@@ -36,7 +36,7 @@ extension Replica {
         }
         // The same holder under its next record is no old one: its frames were only under way.
         if let known = adopting ?? record, stamp.epoch < known.epoch, known.holder == me, !has(.oldFramesAfterAsking) {
-            reach(.refusedFrameOfOldEpoch, &actions)
+            actions.append(.note(.refusedOldFrame))
             closeLink(.oldEpoch, at: now, &actions)
             return false
         }

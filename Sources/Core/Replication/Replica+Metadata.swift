@@ -159,8 +159,9 @@ extension Replica {
             superblock.intent?.restarted = true
             reach(.intentSurvivedRestart, &actions)
         }
-        // A sole copy has all there is: it needs no peer to be whole (R4).
-        if record?.copies == mySet {
+        // A sole copy has all there is: it needs no peer to be whole (R4); unless an open request may have named the
+        // peer too, which then holds what this node answered and lost.
+        if effectiveCopies == mySet {
             isRestarted = superblock.condition != .consistent
             if !isRestarted { reach(.soleMemberNeededNoPeer, &actions) }
         }
@@ -180,7 +181,7 @@ extension Replica {
 
     private mutating func startedUp(at now: Instant, _ actions: inout [ReplicaAction]) {
         isStarted = true
-        if isRestarted, record?.copies == .both {
+        if isRestarted, effectiveCopies == .both {
             reach(.waitedForPeerFirst, &actions)
             actions.append(.setTimer(.waitForPeer, now + configuration.waitForPeer))
         } else {

@@ -207,11 +207,10 @@ extension Replica {
         guard sync == .target, link == .up else { return }
         send(.resyncDoneStored, &actions)
         actions.append(.note(.resyncEnded(isSource: false, bytesSent: 0)))
-        if record?.copies.contains(me) ?? false {
-            sync = .none
-            isRestarted = false
-            waitingForPeer = false
-        }
+        // It has all there is and its memory is unbroken from here on; whether it counts, the record says (R5).
+        isRestarted = false
+        waitingForPeer = false
+        if record?.copies.contains(me) ?? false { sync = .none }
     }
 
     /// The connection is gone in the middle, or there was no resync.

@@ -8,6 +8,7 @@ extension Replica {
     mutating func handleCommand(_ event: ReplicaEvent, at now: Instant, _ actions: inout [ReplicaAction]) {
         switch event {
         case .promote: promoteCommand(at: now, &actions)
+        case .takeOver: promoteCommand(suspecting: true, at: now, &actions)
         case .demote:
             if isPrimary, roleStage == .settled { roleStage = .demoting(thenHandOver: false) }
         case .handOver: handOverCommand(at: now, &actions)
@@ -27,7 +28,9 @@ extension Replica {
         actions.append(.promotionRefused(reason))
     }
 
-    mutating func promoteCommand(at now: Instant, _ actions: inout [ReplicaAction]) {
+    mutating func promoteCommand(
+        suspecting: Bool = false, at now: Instant, _ actions: inout [ReplicaAction]
+    ) {
         guard !isPrimary else {
             if roleStage == .settled, !isDiskFailed {
                 actions.append(.roleChanged(isPrimary: true))
@@ -45,7 +48,10 @@ extension Replica {
             wantAsk(.takeOver, at: now, &actions)
             return
         }
-        if record?.holder == me {
+        if suspecting, record?.holder == me.peer {
+            // From here on the old holder's frames are refused, until the arbiter refuses (R6).
+            wantAsk(.takeOver, at: now, &actions)
+        } else if record?.holder == me {
             wantAsk(.promote, at: now, &actions)
         } else {
             send(.handOverWanted, &actions)

@@ -195,7 +195,9 @@ extension Replica {
         if needsPeer, !state.contains(.mirrored), !has(.acknowledgeWithoutPeer) { return }
         if state.contains(.mirrored), !state.contains(.peerPending) {
             rememberAcknowledged(slot)
-            if needsPeer { reach(.answeredByAllOfCopies, &actions) }
+            if needsPeer {
+                reach(record?.copies == .both ? .answeredByAllOfCopies : .obeyedOldAndNewRecord, &actions)
+            }
         }
         release(slot)
         actions.append(.complete(slot: slot, .done))

@@ -167,7 +167,7 @@ public struct Replica: Sendable {
         case .linkLost: linkLost(at: now, &actions)
         case .control(let frame): takeControlFrame(frame, at: now, &actions)
         case .arbiterUp, .arbiterLost, .recordRead, .arbiterAnswered: handleArbiter(event, at: now, &actions)
-        case .promote, .demote, .handOver, .leave, .muted, .connect, .disconnect:
+        case .promote, .takeOver, .demote, .handOver, .leave, .muted, .connect, .disconnect:
             handleCommand(event, at: now, &actions)
         case .timer(let timer): timerFired(timer, at: now, &actions)
         }

@@ -39,6 +39,8 @@ public enum ReplicaEvent: Sendable {
     // The failover and the operator.
     /// Become Primary if the rules allow it; answered by `roleChanged` or `promotionRefused`.
     case promote
+    /// The elector has heard nothing of the holder: ask to become it, also if the connection still seems to stand.
+    case takeOver
     /// No request of the device will come any more: finish, flush, become Secondary.
     case demote
     /// As `demote`, then hand the record to the connected peer.

@@ -30,7 +30,6 @@ public enum RuleBranch: UInt8, Sendable, Hashable, CaseIterable {
     case targetWaitedForRecord
     // R6
     case refusedFrameAfterAsking
-    case refusedFrameOfOldEpoch
     case resumedAfterRefusal
     case recordStoredBeforeActing
 }

@@ -27,6 +27,7 @@ struct Swarm {
     var connectionBreak = 0
     var slowDisk = 0
     var actionCrash = 0
+    var pause = 0
     var diskMicroseconds = 0
     var networkMicroseconds = 0
     var thinkMilliseconds = 0

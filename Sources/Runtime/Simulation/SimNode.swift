@@ -31,6 +31,11 @@ final class SimNode {
     var timerStamps = [Int](repeating: 0, count: ReplicaTimer.allCases.count)
     /// The connection to the peer, as this end sees it.
     var connection: Int?
+    /// The process is stopped until then.
+    var pausedUntil = Instant(nanoseconds: 0)
+    /// What a stopped process has not handled.
+    var backlog: [(World) -> Void] = []
+    var isDraining = false
     var lastHeard = Instant(nanoseconds: 0)
     /// The session with the witness, as this end sees it.
     var session: Int?

@@ -12,7 +12,7 @@ extension World {
     }
 
     private func act(on node: SimNode) {
-        guard node.isUp, node.hasDevice, violation == nil else { return }
+        guard node.isUp, node.hasDevice, node.pausedUntil <= now, node.backlog.isEmpty, violation == nil else { return }
         if node.isDeviceClosing || areClientsStopped {
             if !node.hasOpenRequests, let command = node.closingCommand {
                 node.closingCommand = nil
@@ -127,6 +127,10 @@ extension World {
             if now.since(node.lastHeard) > .milliseconds(700) || network.chance(in: 20) {
                 deliver(.promote, to: node)
             }
+        } else if now.since(node.lastHeard) > .milliseconds(700), peer.replica.isPrimary || network.chance(in: 8) {
+            deliver(.takeOver, to: node)
+        } else if network.chance(in: 40) {
+            deliver(.takeOver, to: node)
         } else if !peer.replica.isPrimary || !peer.isUp || network.chance(in: 40) {
             deliver(.promote, to: node)
         }
@@ -134,7 +138,7 @@ extension World {
 
     func tickHeartbeat(_ node: SimNode) {
         schedule(after: 300_000) { world in
-            if node.isUp {
+            if node.isUp, node.pausedUntil <= world.now {
                 world.tell(node)
                 world.readRecord(from: node)
             }

@@ -28,6 +28,14 @@ extension World {
             for node in nodes { schedule(after: 1 + network.below(100_000)) { $0.lose(node, connection: connection) } }
         }
         if swarm.cut > 0, faults.chance(in: swarm.cut) { strikeNetwork() }
+        if swarm.pause > 0, faults.chance(in: swarm.pause) {
+            let node = nodes[faults.below(2)]
+            let length = faults.below(faults.chance(in: 4) ? 8_000_000 : 2_000_000)
+            // Who is stopped is not heard by the arbiter either.
+            oracle.cutOffFromArbiter(node.index)
+            node.pausedUntil = now + .microseconds(UInt64(length))
+            log("\(node.index) is stopped for \(length / 1000) ms")
+        }
         strikeWitness()
         if swarm.operatorAction > 0, faults.chance(in: swarm.operatorAction) { strikeOperator() }
     }
@@ -104,6 +112,7 @@ extension World {
         healCuts()
         for node in nodes {
             node.actionsUntilCrash = nil
+            node.pausedUntil = now
             if node.isDiskDead {
                 crash(node)
             }

@@ -25,9 +25,11 @@ extension World {
         guard let connection = node.connection else { return }
         let peer = nodes[Int(node.index.peer.rawValue)]
         transmit(Direction(from: Int(node.index.rawValue), to: Int(peer.index.rawValue))) { world in
-            guard peer.connection == connection, peer.isUp else { return }
-            peer.lastHeard = world.now
-            world.receive(message, at: peer)
+            world.whenAwake(peer) { world in
+                guard peer.connection == connection, peer.isUp else { return }
+                peer.lastHeard = world.now
+                world.receive(message, at: peer)
+            }
         }
     }
 
@@ -77,10 +79,12 @@ extension World {
     }
 
     func lose(_ node: SimNode, connection: Int?) {
-        guard connection != nil, node.connection == connection, node.isUp else { return }
-        node.connection = nil
-        log("\(node.index) loses the link")
-        deliver(.linkLost, to: node)
+        whenAwake(node) { world in
+            guard connection != nil, node.connection == connection, node.isUp else { return }
+            node.connection = nil
+            world.log("\(node.index) loses the link")
+            world.deliver(.linkLost, to: node)
+        }
     }
 
     /// Tries to connect now and then; an end may still believe in the connection before.
@@ -102,8 +106,10 @@ extension World {
             let life = node.life
             node.connection = connection
             schedule(after: delay) { world in
-                guard node.life == life, node.connection == connection else { return }
-                world.deliver(.linkUp, to: node)
+                world.whenAwake(node) { world in
+                    guard node.life == life, node.connection == connection else { return }
+                    world.deliver(.linkUp, to: node)
+                }
             }
         }
         // Nothing of the new stream arrives before both ends have it.

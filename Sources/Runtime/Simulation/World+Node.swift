@@ -8,6 +8,13 @@ import WireFormat
 extension World {
     func deliver(_ event: ReplicaEvent, to node: SimNode) {
         guard node.isUp, violation == nil else { return }
+        if node.pausedUntil > now || !node.backlog.isEmpty, !node.isDraining {
+            let life = node.life
+            whenAwake(node) { world in
+                if node.life == life { world.deliver(event, to: node) }
+            }
+            return
+        }
         node.actions.removeAll(keepingCapacity: true)
         node.replica.handle(event, at: now, into: &node.actions)
         let actions = node.actions
@@ -22,6 +29,22 @@ extension World {
             perform(action, on: node)
             if violation != nil || !node.isUp { return }
         }
+    }
+
+    /// Runs the body when the process is not stopped: a stopped one handles everything late, in its order.
+    func whenAwake(_ node: SimNode, _ body: @escaping (World) -> Void) {
+        if node.isDraining || node.pausedUntil <= now && node.backlog.isEmpty { return body(self) }
+        node.backlog.append(body)
+        if node.backlog.count == 1 { schedule(at: node.pausedUntil) { $0.drainBacklog(of: node) } }
+    }
+
+    private func drainBacklog(of node: SimNode) {
+        guard node.pausedUntil <= now else { return schedule(at: node.pausedUntil) { $0.drainBacklog(of: node) } }
+        let backlog = node.backlog
+        node.backlog.removeAll()
+        node.isDraining = true
+        for body in backlog { body(self) }
+        node.isDraining = false
     }
 
     private func later(_ node: SimNode, _ microseconds: Int, _ body: @escaping (World, SimNode) -> Void) {
