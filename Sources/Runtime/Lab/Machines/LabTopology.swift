@@ -54,12 +54,23 @@ public struct LabTopology: Sendable {
         try TextFile.write(settings.text(in: directory), to: directory.settings)
         let secret = try ChildProcess.run([product, "secret", "--out", directory.secret])
         guard secret.status == 0 else { throw LabError("tandem secret: \(secret.output)") }
-        try startDaemon("witness")
+        try startWitness()
         for node in ["node1", "node2"] {
             let made = try verb(["init"], on: node, limit: .seconds(60))
             guard made.status == 0 else { throw LabError("tandem init on \(node): \(made.output)") }
         }
         for node in ["node1", "node2"] { try startDaemon(node) }
+    }
+
+    /// Starts the witness and waits until it listens.
+    public func startWitness() throws(LabError) {
+        let log = directory.daemonLog("witness")
+        let known = TextFile.read(log)?.utf8.count ?? 0
+        try startDaemon("witness")
+        let up: Bool? = LabClock.wait(.seconds(10)) {
+            (TextFile.read(log) ?? "").utf8.dropFirst(known).count > 0 ? true : nil
+        }
+        guard up != nil else { throw LabError("the witness says nothing") }
     }
 
     /// Starts the daemon of a machine that is up.

@@ -26,9 +26,7 @@ public struct LabDemo {
         let lab = run.lab
         try run.begin(LabSettings())
         try run.startObservers()
-        let size = run.blocks * UInt64(StampedBlock.size)
-        let made = try lab.machine("node1").run(["fallocate", "--length", "\(size)", file])
-        guard made.status == 0 else { throw LabError("make \(file): \(made.output)") }
+        try run.makeFile(file, on: "node1")
         try run.startWriters(on: ["node1", "node2"], path: file)
         try run.waitForWrites(500, on: "node1")
         run.say("a file on \(LabSettings.mountPath) is written on node1, each write on both copies")
@@ -55,7 +53,7 @@ public struct LabDemo {
         }
         try run.waitSettled()
         run.noteOutage(since: switched, "switched over: the client was without an answer")
-        try run.checkFile(.acknowledged, on: "node1", file)
+        try run.checkFile(on: "node1", file)
         try run.compareCopies()
         run.stopObservers()
     }

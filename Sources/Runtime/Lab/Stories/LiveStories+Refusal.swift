@@ -51,7 +51,7 @@ extension LiveStories {
         try TextFile.write(settings.text(in: run.lab.directory), to: run.lab.directory.settings)
         let secret = try ChildProcess.run([run.lab.product, "secret", "--out", run.lab.directory.secret])
         guard secret.status == 0 else { throw LabError("tandem secret: \(secret.output)") }
-        if witness { try run.lab.startDaemon("witness") }
+        if witness { try run.lab.startWitness() }
     }
 
     /// The output of a refusal: short, about the matter, no trap; and nothing is left on the node.

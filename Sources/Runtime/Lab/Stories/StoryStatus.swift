@@ -3,49 +3,55 @@ import ControlPlane
 
 /// What one node says of the lab's group: the fields that stories wait for.
 public struct StoryStatus: Sendable {
-    private let group: GroupStatus
+    private let group: JSONValue
 
     /// The first group of `tandem status --json`; nil when the text is none.
     init?(json text: String) {
         do {
-            guard let status = NodeStatus(json: try JSONValue.decode(Array(text.utf8))) else { return nil }
-            guard let group = status.groups.first else { return nil }
+            guard let group = try JSONValue.decode(Array(text.utf8))["groups"].elements.first else {
+                return nil
+            }
             self.group = group
         } catch {
             return nil
         }
     }
 
+    /// A number of the volume, under the name that scripts use or the one that the daemon uses.
+    private func count(_ name: String, _ other: String) -> UInt64 {
+        UInt64(clamping: group["volume"][name].integer ?? group[other].integer ?? 0)
+    }
+
+    private func word(_ name: String) -> String { group[name].string ?? "?" }
+
+    /// Where the plan of promoting or demoting is.
+    private var failover: String { group["failover"]["state"].string ?? word("state") }
     /// Whether the node is Primary, its promotion complete.
-    public var isPrimary: Bool { group.role == "Primary" && group.failover.state == "primary" }
+    public var isPrimary: Bool { word("role") == "Primary" && failover == "primary" }
     /// DRBD's word for the state of the connection.
-    public var connection: String { group.connection }
+    public var connection: String { word("connection") }
     /// Bytes that this node's resyncs sent since its process started.
-    public var resyncBytesSent: UInt64 { group.volume?.resyncBytesSent ?? 0 }
+    public var resyncBytesSent: UInt64 { count("resync_bytes_sent", "resyncBytesSent") }
     /// Bytes that may differ between the copies now.
-    public var dirtyBytes: UInt64 { (group.volume?.dirtyBlocks ?? 0) * 4096 }
+    public var dirtyBytes: UInt64 { count("dirty_bytes", "dirtyBytes") }
     /// Bytes that the last handshake marked from the activity logs.
-    public var loggedBytes: UInt64 { group.volume?.loggedBytes ?? 0 }
+    public var loggedBytes: UInt64 { count("logged_bytes", "loggedBytes") }
 
     /// Whether this node holds current data and replicates, with nothing left to copy.
     public var isSettled: Bool {
-        group.disk == "UpToDate" && group.connection == "Connected" && group.replication == "Established"
+        word("disk") == "UpToDate" && connection == "Connected" && word("replication") == "Established"
             && dirtyBytes == 0
     }
 
     /// For a line of a story.
     public var text: String {
         var text =
-            "\(group.role) \(group.disk) \(group.connection) \(group.replication), \(dirtyBytes) bytes dirty"
-        if group.isFrozen { text += ", frozen" }
-        text += ", failover \(group.failover.state)"
-        if let step = group.failover.step { text += " at \(step)" }
-        if let stuck = group.failover.stuck { text += ", stuck: \(stuck)" }
-        if let record = group.record {
-            text +=
-                "; epoch \(record.epoch), holder \(record.holder), copies \(record.copies.joined(separator: " "))"
+            "\(word("role")) \(word("disk")) \(connection) \(word("replication")), \(dirtyBytes) bytes dirty"
+        if group["frozen"].boolean == true { text += ", frozen" }
+        text += ", failover \(failover)"
+        if let stuck = group["failover"]["stuck"].string ?? group["stuck"].string {
+            text += ", stuck: \(stuck)"
         }
-        if let request = group.arbiter.openRequest { text += ", asks for \(request)" }
         return text
     }
 }
