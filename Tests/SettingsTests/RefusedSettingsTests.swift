@@ -80,7 +80,7 @@ struct RefusedSettingsTests {
             ),
             Refusal(
                 "size: 1GiB", "size: 1GiB, activity-log-extents: 6",
-                "t.yaml:11:49: 'groups.files.volume.activity-log-extents' must be a whole number from 7 to 65534,"
+                "t.yaml:11:49: 'groups.files.volume.activity-log-extents' must be a whole number from 7 to 3676,"
                     + " found '6'"),
             Refusal(
                 "cluster: lab", "cluster: lab\nfreeze-timeout: 60",

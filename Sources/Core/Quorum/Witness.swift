@@ -93,6 +93,8 @@ public struct Witness: Sendable {
     public mutating func decide(_ request: ArbiterRequest, mark: Mark, at now: Instant) -> ArbiterAnswer {
         if let record, granted == request.identifier, request.identifier != .none { return .granted(record) }
         if let first = refusals[request.identifier] { return first }
+        // Who asks from a newer record than this one has seen what this disk has lost.
+        if let record, request.expectedEpoch > record.epoch { isRolledBack = true }
         if let reason = refusal(of: request, at: now) {
             let answer = ArbiterAnswer.refused(reason, record)
             remember(answer, of: request.identifier)

@@ -35,7 +35,7 @@ extension Settings {
         public var size: UInt64
         /// `backing`: the file or block device that holds this machine's copy.
         public var backing: String
-        /// `activity-log-extents`: 7...65534 extents of 4 MiB that may be written without a metadata write.
+        /// `activity-log-extents`: 7...3676 extents of 4 MiB that may be written without a metadata write.
         public var activityLogExtents: Int
         /// `direct-io`: whether the backing file is opened with O_DIRECT.
         public var directIO: Bool

@@ -1,7 +1,8 @@
 public import Basics
 
 extension Settings {
-    /// The settings in the file at `path`. Blocks while it reads; call it before a runtime's loops begin.
+    /// The settings in the file at `path`, for a program that shall run by them: what this version does not do is
+    /// refused. Blocks while it reads; call it before a runtime's loops begin.
     public static func load(path: String) throws(SettingsError) -> Settings {
         let text: [UInt8]
         do throws(SettingsFileProblem) {
@@ -10,7 +11,13 @@ extension Settings {
             throw SettingsError(
                 file: path, problems: [SettingsError.Problem(line: 0, column: 0, message: error.message)])
         }
-        return try parse(bytes: text, file: path)
+        let settings = try parse(bytes: text, file: path)
+        let missing = settings.notInThisVersion
+        guard missing.isEmpty else {
+            throw SettingsError(
+                file: path, problems: missing.map { SettingsError.Problem(line: 0, column: 0, message: $0) })
+        }
+        return settings
     }
 
     /// The settings in `text`; `file` is the name that messages begin with.

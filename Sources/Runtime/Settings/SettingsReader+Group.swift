@@ -112,7 +112,7 @@ extension SettingsReader {
             name: volumeName, size: size(in: section),
             backing: path("backing", in: section, otherwise: "\(settings.stateDirectory)/\(name).img"),
             activityLogExtents: number(
-                "activity-log-extents", in: section, range: 7...65534,
+                "activity-log-extents", in: section, range: 7...3676,
                 otherwise: Settings.Default.activityLogExtents),
             directIO: boolean("direct-io", in: section, otherwise: true))
     }
