@@ -87,13 +87,15 @@ let package = Package(
         runtime(
             "WitnessRuntime",
             [
-                "Basics", "Quorum", "WireFormat", "Election", "Settings", "Telemetry", "CLinux", "LinuxSystem",
+                "Basics", "Quorum", "WireFormat", "Election", "Settings", "Telemetry", "CLinux",
+                "LinuxSystem",
                 "SecureChannel", "ControlPlane",
             ]),
         runtime(
             "Provisioning",
             [
-                "Basics", "Quorum", "DiskFormat", "WireFormat", "Settings", "CLinux", "LinuxSystem", "BlockStore",
+                "Basics", "Quorum", "DiskFormat", "WireFormat", "Settings", "CLinux", "LinuxSystem",
+                "BlockStore",
                 "SecureChannel", "ControlPlane", "WitnessRuntime",
             ]),
         runtime(
@@ -111,7 +113,8 @@ let package = Package(
         command(
             "tandem",
             [
-                "Basics", "Settings", "Telemetry", "ControlPlane", "WitnessRuntime", "Provisioning", "NodeRuntime",
+                "Basics", "Settings", "Telemetry", "ControlPlane", "WitnessRuntime", "Provisioning",
+                "NodeRuntime",
             ]),
         command("tandem-simulate", ["Simulation"]),
         command("tandem-lab", ["Lab", "Basics"]),

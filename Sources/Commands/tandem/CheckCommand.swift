@@ -5,7 +5,8 @@ import Provisioning
 /// Looks at what a node needs before it is started.
 struct CheckCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "check", abstract: "Look at settings, secret, witness, peer, tools and copies of this machine.")
+        commandName: "check",
+        abstract: "Look at settings, secret, witness, peer, tools and copies of this machine.")
 
     @OptionGroup var place: PlaceOptions
 

@@ -26,7 +26,9 @@ struct EventsCommand: ParsableCommand {
             place.node == nil && access(settings.controlSocketPath, F_OK) != 0 && access(witness, F_OK) == 0
         let request = ControlRequest(verb: "events", arguments: follow ? ["follow"] : [])
         let deadline = follow ? Instant.never : Clock.now() + .seconds(5)
-        try ControlClient.follow(isWitness ? witness : settings.controlSocketPath, request, deadline: deadline) {
+        try ControlClient.follow(
+            isWitness ? witness : settings.controlSocketPath, request, deadline: deadline
+        ) {
             reply in
             for event in reply.body.elements { print(line(of: event)) }
             fflush(nil)

@@ -21,7 +21,9 @@ struct InitCommand: ParsableCommand {
     var join = false
 
     func validate() throws {
-        if adopt && join { throw ValidationError("--adopt keeps the data, --join overwrites it: say one of them") }
+        if adopt && join {
+            throw ValidationError("--adopt keeps the data, --join overwrites it: say one of them")
+        }
     }
 
     func run() throws {

@@ -7,7 +7,9 @@ struct PromoteCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "promote",
         abstract: "Make this node Primary: grant, device, mount, export, address.",
-        discussion: "Ends with status 1, and says why, when the arbiter refuses or a step fails; then nothing is left half-way.")
+        discussion:
+            "Ends with status 1, and says why, when the arbiter refuses or a step fails; then nothing is left half-way."
+    )
 
     @OptionGroup var place: PlaceOptions
 

@@ -8,7 +8,8 @@ struct SecretCommand: ParsableCommand {
         abstract: "Make a cluster's secret.",
         discussion: "Copy the file to every machine of the cluster; who does not know it takes no part.")
 
-    @Option(help: "A new file of mode 0600; one that exists is never overwritten. Without it, standard output.")
+    @Option(
+        help: "A new file of mode 0600; one that exists is never overwritten. Without it, standard output.")
     var out: String?
 
     func run() throws {

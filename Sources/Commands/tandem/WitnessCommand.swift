@@ -29,7 +29,8 @@ struct WitnessCommand: ParsableCommand {
                 """)
         @OptionGroup var place: PlaceOptions
         @Argument(help: "The group.") var group: String
-        @Option(help: "Take this node's record, whatever the other one knows. What only the other has is lost.")
+        @Option(
+            help: "Take this node's record, whatever the other one knows. What only the other has is lost.")
         var force: String?
 
         func run() throws {

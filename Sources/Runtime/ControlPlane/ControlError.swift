@@ -26,7 +26,8 @@ extension ControlError: CustomStringConvertible {
         case .alreadyRunning(let path):
             "already running: another process listens on \(path), or the file there is no socket"
         case .notPermitted(let path): "no permission for \(path): run this as root"
-        case .timedOut(let path): "the daemon behind \(path) has not answered in time; `tandem events` may tell why"
+        case .timedOut(let path):
+            "the daemon behind \(path) has not answered in time; `tandem events` may tell why"
         case .ended(let path): "the daemon behind \(path) ended before it answered; its log tells why"
         case .malformed(let path): "what listens on \(path) does not answer as this version of tandem does"
         case .system(let error): "\(error)"

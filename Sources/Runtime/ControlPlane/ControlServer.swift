@@ -148,7 +148,8 @@ public final class ControlServer: Sendable {
     private func begin(_ line: [UInt8], _ id: UInt64, _ loop: inout Loop) {
         loop.clients[id]?.pending += 1
         guard let request = ControlRequest(line: line) else {
-            return answer(id, ControlReply.refused("this is not a request of this version of tandem").line, &loop)
+            return answer(
+                id, ControlReply.refused("this is not a request of this version of tandem").line, &loop)
         }
         guard request.verb == "events" else {
             return handler.handle(request) { [weak self] reply in self?.post(id, reply) }
@@ -179,7 +180,9 @@ public final class ControlServer: Sendable {
         guard var client = loop.clients.removeValue(forKey: id) else { return }
         while !client.output.isEmpty {
             do throws(SystemError) {
-                guard case .moved(let count) = try client.stream.stream.write(client.output[...]) else { break }
+                guard case .moved(let count) = try client.stream.stream.write(client.output[...]) else {
+                    break
+                }
                 client.output.removeFirst(count)
             } catch {
                 return

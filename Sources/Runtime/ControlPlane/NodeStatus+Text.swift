@@ -10,7 +10,8 @@ extension NodeStatus {
         if let stuck = group.failover.stuck { return "STUCK on \(node): \(stuck)." }
         if group.isFrozen {
             return "FROZEN: requests wait for a verdict; the peer is gone and"
-                + (group.arbiter.isReachable ? " the witness is being asked." : " the witness is out of reach.")
+                + (group.arbiter.isReachable
+                    ? " the witness is being asked." : " the witness is out of reach.")
         }
         guard group.volume != nil else { return addressSummary(of: group) }
         let hasArbiter = group.arbiter.kind == "none" || group.arbiter.isReachable
@@ -52,8 +53,10 @@ extension NodeStatus {
     private func aloneSummary(of group: GroupStatus) -> String {
         let copies = group.record?.copies ?? []
         if group.disk == "UpToDate" || group.role == "Primary" {
-            return "NOT safe: only \(node) is known to hold current data; if \(node) failed now the service would stop"
-                + (copies.contains(peer) ? " unless \(peer) is granted." : ", if \(peer) failed now nothing would change.")
+            return
+                "NOT safe: only \(node) is known to hold current data; if \(node) failed now the service would stop"
+                + (copies.contains(peer)
+                    ? " unless \(peer) is granted." : ", if \(peer) failed now nothing would change.")
         }
         if copies == [peer] {
             return "NOT safe: only \(peer) holds current data; if \(peer) failed now the service would stop,"
@@ -74,7 +77,8 @@ extension NodeStatus {
             lines.append(Self.line("connection", "\(group.connection), \(group.replication)"))
             if let record = group.record {
                 let copies = record.copies.joined(separator: " ")
-                let text = "epoch \(record.epoch), holder \(record.holder), copies \(copies), grant \(record.grant)"
+                let text =
+                    "epoch \(record.epoch), holder \(record.holder), copies \(copies), grant \(record.grant)"
                 lines.append(Self.line("record", text))
             }
             lines.append(Self.line("arbiter", Self.text(of: group.arbiter)))
@@ -92,7 +96,9 @@ extension NodeStatus {
     }
 
     private static func text(of arbiter: GroupStatus.Arbiter) -> String {
-        let reach = arbiter.kind == "none" ? "none" : arbiter.isReachable ? "witness reachable" : "witness OUT OF REACH"
+        let reach =
+            arbiter.kind == "none"
+            ? "none" : arbiter.isReachable ? "witness reachable" : "witness OUT OF REACH"
         return arbiter.openRequest.map { "\(reach), open request: \($0)" } ?? reach
     }
 

@@ -76,7 +76,8 @@ public struct CopyInitialization {
         let path = MetadataFile.path(besides: volume.backing)
         guard access(path, F_OK) == 0 else { return }
         guard let ownership = try Self.ownership(in: path) else {
-            throw .refused("\(path) is there and is not Tandem's metadata: move it away, or correct `backing`")
+            throw .refused(
+                "\(path) is there and is not Tandem's metadata: move it away, or correct `backing`")
         }
         guard ownership == Self.ownership(cluster: settings.cluster, group: group.name) else {
             throw .refused("\(path) belongs to another cluster or group: move it away, or correct `backing`")
@@ -127,8 +128,10 @@ public struct CopyInitialization {
         try makeMetadata(group, volume, plan, record)
         let what =
             plan.keepsData
-            ? "adopted \(volume.backing)" : plan.makesBacking ? "made \(volume.backing)" : "took \(volume.backing)"
-        let next = record.copies.contains(node) ? "current" : "filled or confirmed by the other node when they meet"
+            ? "adopted \(volume.backing)"
+            : plan.makesBacking ? "made \(volume.backing)" : "took \(volume.backing)"
+        let next =
+            record.copies.contains(node) ? "current" : "filled or confirmed by the other node when they meet"
         return Report(
             group: group.name,
             text: "\(group.name): \(what) (\(volume.size >> 20) MiB); record epoch \(record.epoch), holder"
@@ -186,7 +189,8 @@ public struct CopyInitialization {
         }
         if let otherSize {
             throw .refused(
-                "\(volume.backing) has \(otherSize) bytes and `size` says \(volume.size): adopting needs them equal")
+                "\(volume.backing) has \(otherSize) bytes and `size` says \(volume.size): adopting needs them equal"
+            )
         }
     }
 
@@ -198,7 +202,8 @@ public struct CopyInitialization {
     }
 
     private mutating func makeMetadata(
-        _ group: Settings.Group, _ volume: Settings.Volume, _ plan: InitializationPlan, _ record: ArbiterRecord
+        _ group: Settings.Group, _ volume: Settings.Volume, _ plan: InitializationPlan,
+        _ record: ArbiterRecord
     ) throws(InitializationError) {
         let capacity = min(volume.activityLogExtents, ActivityLogRing.capacityMaximum)
         let superblock = Superblock(
@@ -212,7 +217,9 @@ public struct CopyInitialization {
         var bytes = superblock.encoded(sequence: 1)
         bytes += [UInt8](repeating: 0, count: Int(layout.fileSize) - bytes.count)
         let path = MetadataFile.path(besides: volume.backing)
-        do throws(BackingError) { try MetadataFile.create(path, bytes: bytes) } catch { throw .backing(error) }
+        do throws(BackingError) { try MetadataFile.create(path, bytes: bytes) } catch {
+            throw .backing(error)
+        }
         made.append(path)
     }
 

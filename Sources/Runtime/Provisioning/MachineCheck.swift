@@ -46,7 +46,8 @@ public enum MachineCheck {
 
     private static func privilege() -> Finding {
         geteuid() == 0
-            ? ok("privilege: root") : problem("privilege: `tandem node` needs root to mount and to set addresses")
+            ? ok("privilege: root")
+            : problem("privilege: `tandem node` needs root to mount and to set addresses")
     }
 
     private static func witness(
@@ -91,7 +92,9 @@ public enum MachineCheck {
 
     private static func devices(_ settings: Settings) -> [Finding] {
         guard settings.groups.contains(where: { $0.volume != nil }) else { return [] }
-        let devices: [(path: String, module: String)] = [("/dev/fuse", "fuse"), ("/dev/loop-control", "loop")]
+        let devices: [(path: String, module: String)] = [
+            ("/dev/fuse", "fuse"), ("/dev/loop-control", "loop"),
+        ]
         return devices.map { path, module in
             access(path, R_OK | W_OK) == 0
                 ? ok("device: \(path)")

@@ -3,18 +3,22 @@ public import Logging
 
 /// Writes log lines to standard error, each in one write(2), so that lines of several threads do not mix.
 public struct StandardErrorLog: LogHandler {
+    /// What is less grave is not written.
     public var logLevel = Logger.Level.info
+    /// Added to each line.
     public var metadata: Logger.Metadata = [:]
     private let label: String
 
     /// A handler whose lines begin with time, level and `label`.
     public init(label: String) { self.label = label }
 
+    /// A value that is added to each line.
     public subscript(metadataKey key: String) -> Logger.Metadata.Value? {
         get { metadata[key] }
         set { metadata[key] = newValue }
     }
 
+    /// Writes the event's line.
     public func log(event: LogEvent) {
         var line = "\(WallTime.now()) \(event.level.rawValue) \(label): \(event.message)"
         let merged = metadata.merging(event.metadata ?? [:]) { _, new in new }

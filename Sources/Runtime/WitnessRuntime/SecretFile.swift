@@ -61,7 +61,9 @@ public enum SecretFile {
         let number = clinux_open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard number >= 0 else {
             if errno == EEXIST { throw .exists(path: path) }
-            if errno == ENOENT { throw .system(SystemError(operation: "create", subject: path, code: ENOENT)) }
+            if errno == ENOENT {
+                throw .system(SystemError(operation: "create", subject: path, code: ENOENT))
+            }
             throw failure(path, errno, "create")
         }
         let file = Descriptor(adopting: number)

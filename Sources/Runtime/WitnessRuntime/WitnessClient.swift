@@ -55,13 +55,17 @@ public final class WitnessClient {
 
     /// Creates the first record, or does nothing when there is one; the record that stands.
     public func create(_ group: String, _ first: ArbiterRecord) throws(WitnessError) -> ArbiterRecord {
-        guard let record = try record(of: group, .create(group: group, first)) else { throw .unexpectedAnswer }
+        guard let record = try record(of: group, .create(group: group, first)) else {
+            throw .unexpectedAnswer
+        }
         return record
     }
 
     /// Makes this the group's record, whatever stood before.
     public func reseed(_ group: String, _ known: ArbiterRecord) throws(WitnessError) -> ArbiterRecord {
-        guard let record = try record(of: group, .reseed(group: group, known)) else { throw .unexpectedAnswer }
+        guard let record = try record(of: group, .reseed(group: group, known)) else {
+            throw .unexpectedAnswer
+        }
         return record
     }
 

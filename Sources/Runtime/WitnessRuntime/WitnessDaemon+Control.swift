@@ -18,7 +18,8 @@ extension WitnessDaemon {
 
     private var statusBody: JSONValue {
         [
-            "cluster": .string(settings.cluster), "witness": .string(settings.witness.map { "\($0.address)" } ?? ""),
+            "cluster": .string(settings.cluster),
+            "witness": .string(settings.witness.map { "\($0.address)" } ?? ""),
             "sessions": .array(
                 sessions.values.map(\.node.rawValue).sorted().compactMap { NodeIndex(rawValue: $0) }.map {
                     .string(settings[$0].name)
@@ -47,7 +48,8 @@ extension WitnessDaemon {
         let record: ArbiterRecord
         if let forced = request.arguments.first {
             guard let node = settings.nodeIndex(named: forced), let told = state.told[node] else {
-                return .refused("\(forced) has told no record of \(name): start `tandem node` there and try again")
+                return .refused(
+                    "\(forced) has told no record of \(name): start `tandem node` there and try again")
             }
             record = told
         } else {

@@ -84,7 +84,8 @@ extension WitnessDaemon {
                 {
                     state.machine.released(by: session.node)
                     journal.record(
-                        "lease-released", ["group": name, "node": settings[session.node].name, "epoch": epoch])
+                        "lease-released",
+                        ["group": name, "node": settings[session.node].name, "epoch": epoch])
                 }
                 send(.record(group: name, state.machine.record), to: id)
             }
@@ -170,7 +171,8 @@ extension WitnessDaemon {
             journal.record(
                 "refused", level: .warning,
                 [
-                    "group": state.name, "node": settings[request.asker].name, "purpose": "\(request.purpose)",
+                    "group": state.name, "node": settings[request.asker].name,
+                    "purpose": "\(request.purpose)",
                     "reason": "\(reason)",
                 ])
         }
@@ -193,7 +195,8 @@ extension WitnessDaemon {
         let isCurrent = record?.epoch == renewal.epoch && record?.grant == renewal.grant
         state.heard.insert(NodeSet(session.node))
         state.machine.heard(
-            session.node, isRestarted: renewal.isRestarted, holding: isCurrent ? renewal.epoch : 0, at: .now())
+            session.node, isRestarted: renewal.isRestarted, holding: isCurrent ? renewal.epoch : 0, at: .now()
+        )
         let confirmed = isCurrent && record?.holder == session.node && !state.machine.isRolledBack
         send(
             .renewed(

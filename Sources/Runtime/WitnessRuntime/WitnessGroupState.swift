@@ -41,11 +41,15 @@ struct WitnessGroupState {
     func recordToReseed() -> Result<ArbiterRecord, Refusal> {
         guard let first = told[.first], let second = told[.second] else {
             return .failure(
-                Refusal(text: "both nodes must be connected and have told their records; or force it by name"))
+                Refusal(text: "both nodes must be connected and have told their records; or force it by name")
+            )
         }
         if first.epoch == second.epoch, first.grant != second.grant {
             return .failure(
-                Refusal(text: "both nodes tell epoch \(first.epoch) with different grants, a split brain: force one"))
+                Refusal(
+                    text:
+                        "both nodes tell epoch \(first.epoch) with different grants, a split brain: force one"
+                ))
         }
         return .success(first.epoch >= second.epoch ? first : second)
     }

@@ -8,7 +8,9 @@ public import Telemetry
 /// `tandem witness`: the daemon, its control socket and the signals that end it.
 public enum WitnessProcess {
     /// The path of the witness's control socket; a node on the same machine has another.
-    public static func controlSocketPath(_ settings: Settings) -> String { "\(settings.runDirectory)/witness" }
+    public static func controlSocketPath(_ settings: Settings) -> String {
+        "\(settings.runDirectory)/witness"
+    }
 
     /// Runs until SIGTERM or SIGINT. Call it before any other thread starts.
     public static func run(settings: Settings, journal: Journal) throws(WitnessError) {

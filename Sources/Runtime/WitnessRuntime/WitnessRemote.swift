@@ -17,6 +17,7 @@ public final class WitnessRemote: ControlHandler, Sendable {
     private let mailbox = Mutex(Mailbox())
     private let wake: EventCounter
 
+    /// A remote of a daemon that is made later.
     public init() throws(SystemError) { wake = try EventCounter() }
 
     /// Ends `WitnessDaemon.run` soon.
@@ -25,6 +26,7 @@ public final class WitnessRemote: ControlHandler, Sendable {
         wake.signal()
     }
 
+    /// Hands the request to the witness's thread.
     public func handle(_ request: ControlRequest, reply: @escaping @Sendable (ControlReply) -> Void) {
         mailbox.withLock { $0.orders.append(Order(request: request, reply: reply)) }
         wake.signal()
