@@ -189,11 +189,19 @@ struct FailoverHands: ~Copyable {
     }
 
     private func unmount(_ path: String) throws(SystemError) -> StepFailure? {
-        do throws(SystemError) { try Mounting.unmount(path) } catch {
-            guard error.code == EBUSY else { throw error }
-            return .busy(pins: Self.names(try MountPins.of(mount: path)))
+        // A request that has just been answered lets go a moment later.
+        let end = Instant.now() + .milliseconds(300)
+        while true {
+            do throws(SystemError) {
+                try Mounting.unmount(path)
+                return nil
+            } catch {
+                guard error.code == EBUSY else { throw error }
+                guard Instant.now() < end else { return .busy(pins: Self.names(try MountPins.of(mount: path))) }
+                var poll = PollSet()
+                try poll.wait(until: .now() + .milliseconds(10))
+            }
         }
-        return nil
     }
 
     private static func names(_ pins: [MountPin]) -> [String] { pins.map { "\($0)" } }

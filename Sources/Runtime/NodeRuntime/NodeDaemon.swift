@@ -38,10 +38,10 @@ public enum NodeDaemon {
             do throws(SystemError) { other = try KeeperRemains.source(ofMountAt: mount.path) } catch {
                 throw .system(error)
             }
-            if let other {
-                throw .refused(
-                    "group '\(group.name)': something else (\(other)) is mounted on \(mount.path); unmount it first")
-            }
+            guard let other else { continue }
+            journal.record(
+                "mount-point-busy", level: .warning,
+                ["group": group.name, "path": mount.path, "mounted": other, "effect": "no promotion until it is gone"])
         }
     }
 

@@ -21,19 +21,31 @@ extension NodeGroupLoop {
         run(plan.handle(.promote, at: now))
     }
 
+    /// Carries out actions in their order, those that follow from one of them after the rest.
     func run(_ actions: [FailoverAction]) {
-        for action in actions {
-            switch action {
-            case .perform(let identifier, let effect): perform(identifier, effect)
-            case .cancel(let identifier): cancel(identifier)
-            case .promoted:
-                tell(.promoted)
-                answer(.promote, true, "")
-            case .promotionFailed(let step, let failure): promotionFailed(step, failure)
-            case .demoted(let phase): demoted(phase)
-            case .refused(let event, let state): planRefused(event, state)
-            case .note(let told): journal(told)
-            }
+        planned += actions
+        guard !isCarryingOut else { return }
+        isCarryingOut = true
+        var next = 0
+        while next < planned.count {
+            carryOut(planned[next])
+            next += 1
+        }
+        planned.removeAll(keepingCapacity: true)
+        isCarryingOut = false
+    }
+
+    private func carryOut(_ action: FailoverAction) {
+        switch action {
+        case .perform(let identifier, let effect): perform(identifier, effect)
+        case .cancel(let identifier): cancel(identifier)
+        case .promoted:
+            tell(.promoted)
+            answer(.promote, true, "")
+        case .promotionFailed(let step, let failure): promotionFailed(step, failure)
+        case .demoted(let phase): demoted(phase)
+        case .refused(let event, let state): planRefused(event, state)
+        case .note(let told): journal(told)
         }
     }
 
@@ -192,7 +204,13 @@ extension NodeGroupLoop {
 
     /// Asks as soon as nobody else may still be answering clients.
     func advanceGrant() {
-        guard var wait = grantWait, !wait.isAsked, now >= wait.askAgain else { return }
+        guard var wait = grantWait, now >= wait.askAgain else { return }
+        if wait.isAsked {
+            // The peer was asked to hand over, and cannot answer any more.
+            guard wait.isAskedOfPeer, replica.link == .down || !isPeerHeard else { return }
+            wait.isAsked = false
+            wait.isAskedOfPeer = false
+        }
         if now >= wait.until {
             grantWait = nil
             ended(wait.identifier, .failed("no grant in time\(lastRefusal.isEmpty ? "" : ": \(lastRefusal)")"))
@@ -212,6 +230,7 @@ extension NodeGroupLoop {
             return
         }
         wait.isAsked = true
+        wait.isAskedOfPeer = replica.link != .down
         grantWait = wait
         lastRefusal = ""
         volume?.post(.event(.promote))

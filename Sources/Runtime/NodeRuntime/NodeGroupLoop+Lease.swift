@@ -47,6 +47,17 @@ extension NodeGroupLoop {
         keepAddress()
     }
 
+    /// Neither the witness nor the peer has confirmed for most of a lease: what is left of the peer's connection is
+    /// not waited for, so that requests freeze before the address goes and not after it.
+    func watchLease() {
+        guard isPrimary, !hasDroppedLink, let until = lease.deadline, context.settings.witness != nil,
+            now + Interval(nanoseconds: profile.renewal.nanoseconds / 2) >= until
+        else { return }
+        hasDroppedLink = true
+        // A connection made since is another one.
+        if replica.link != .down, now < until + profile.renewal { volume?.post(.dropLink) }
+    }
+
     /// Whether the peer was heard within the time of a lease.
     var isPeerHeard: Bool { isPeerUp && now < peerHeard + profile.holder }
 
@@ -60,6 +71,7 @@ extension NodeGroupLoop {
     func confirmed(_ sequence: UInt64) {
         guard isPrimary, lease.confirmed(RenewalIdentifier(rawValue: sequence), at: now), let until = lease.deadline
         else { return }
+        hasDroppedLink = false
         if context.settings.witness != nil { tell(.leaseExtended(until: until)) }
         if isMutedByLease, router == nil {
             isMutedByLease = false

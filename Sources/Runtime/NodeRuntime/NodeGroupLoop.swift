@@ -40,6 +40,8 @@ final class NodeGroupLoop {
     var nextSign: Instant
     var isArbiterUp = false
     var isMutedByLease = false
+    /// The peer's connection was given up because nobody confirms.
+    var hasDroppedLink = false
 
     // The peer.
     var isPeerUp = false
@@ -55,6 +57,10 @@ final class NodeGroupLoop {
     var isEnding = false
     /// Since when both could have been promoted.
     var eligibleSince: Instant?
+
+    // The plan.
+    var planned: [FailoverAction] = []
+    var isCarryingOut = false
 
     // Effects that end elsewhere.
     var grantWait: GrantWait?
@@ -86,6 +92,8 @@ final class NodeGroupLoop {
     struct GrantWait {
         var identifier: AttemptIdentifier
         var isAsked = false
+        /// The connected peer was asked to hand over.
+        var isAskedOfPeer = false
         var askAgain = Instant(nanoseconds: 0)
         var until: Instant
         var hasDroppedLink = false
@@ -152,6 +160,7 @@ final class NodeGroupLoop {
 
     private func tick() {
         now = .now()
+        watchLease()
         sendSigns()
         advanceGrant()
         if now >= plan.nextWakeup { run(plan.handle(.wake, at: now)) }
@@ -164,6 +173,10 @@ final class NodeGroupLoop {
         var deadline = min(nextSign, plan.nextWakeup)
         if let router { deadline = min(deadline, router.nextWakeup) }
         if grantWait != nil || !waiting.isEmpty { deadline = min(deadline, now + .milliseconds(20)) }
+        if isPrimary, !hasDroppedLink, let until = lease.deadline {
+            let half = profile.renewal.nanoseconds / 2
+            deadline = min(deadline, Instant(nanoseconds: until.nanoseconds - min(half, until.nanoseconds)))
+        }
         deadline = min(deadline, now + .milliseconds(100))
         var poll = PollSet()
         poll.add(inbox.descriptor, .readable)
