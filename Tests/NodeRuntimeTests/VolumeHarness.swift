@@ -85,7 +85,7 @@ final class TestVolume {
     init(
         folder: Folder, name: String = "data.img", node: NodeIndex = .first, copies: NodeSet? = nil,
         size: UInt64 = 64 << 20, access: BackingAccess? = nil, freezeTimeout: Interval = .seconds(5),
-        hasArbiter: Bool = false
+        hasArbiter: Bool = false, peerSilence: Interval = .milliseconds(2500)
     ) throws {
         self.folder = folder
         self.size = size
@@ -108,13 +108,14 @@ final class TestVolume {
             me: node, hasArbiter: hasArbiter, freezeTimeout: freezeTimeout, waitForPeer: .milliseconds(1))
         volume = try Volume(
             VolumeConfiguration(
-                name: name, replica: replica, seed: UInt64(getpid()) << 8 | UInt64(node.rawValue)),
+                name: name, replica: replica, seed: UInt64(getpid()) << 8 | UInt64(node.rawValue),
+                peerSilence: peerSilence),
             backing: try BackingFile.open(path, size: size, access: access),
             metadata: try MetadataFile.open(MetadataFile.path(besides: path), size: nil)
         ) { reports.take($0) }
     }
 
-    /// Promotes, asking again while the volume waits for its peer.
+    /// Promotes, asking again while the volume waits for its peer or settles with it.
     func promote() throws {
         let deadline = Instant.now() + .seconds(10)
         while true {
@@ -127,10 +128,35 @@ final class TestVolume {
                 }
             }
             guard let refusal else { return }
-            guard refusal == .waitingForPeer, Instant.now() < deadline else {
+            guard refusal == .waitingForPeer || refusal == .resyncRunning, Instant.now() < deadline else {
                 Issue.record("promotion refused: \(refusal)")
                 throw Reports.Missing()
             }
+        }
+    }
+
+    /// Promotes, and answers the request to the arbiter with a grant of what was asked for.
+    func promoteByGrant() throws {
+        var asked: ArbiterRequest?
+        let deadline = Instant.now() + .seconds(10)
+        while asked == nil, Instant.now() < deadline {
+            volume.post(.event(.promote))
+            // Nil: refused, since it still settles with its peer.
+            asked = try reports.first("an answer to promote") { report -> ArbiterRequest?? in
+                switch report {
+                case .ask(let request): .some(request)
+                case .promotionRefused: .some(nil)
+                default: nil
+                }
+            }
+        }
+        let request = try #require(asked)
+        let record = ArbiterRecord(
+            epoch: request.expectedEpoch + 1, grant: Mark(high: 3, low: request.expectedEpoch),
+            holder: request.holder, copies: request.copies)
+        volume.post(.event(.arbiterAnswered(identifier: request.identifier, .granted(record))))
+        let _: Bool = try reports.first("the role") { report in
+            if case .roleChanged(isPrimary: true) = report { true } else { nil }
         }
     }
 
@@ -157,6 +183,8 @@ final class TestVolume {
             }
         }
         mount = nil
+        // Another process that copies its mount namespace at this moment keeps a session alive.
+        volume.post(.dropDevice)
         let _: Bool = try reports.first("the session's end") {
             if case .deviceEnded = $0 { true } else { nil }
         }

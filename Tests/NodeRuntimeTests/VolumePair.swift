@@ -14,13 +14,15 @@ final class VolumePair {
     private let isSealed: Bool
 
     init(
-        folder: Folder, sealed: Bool, size: UInt64 = 32 << 20, freezeTimeout: Interval = .seconds(5)
+        folder: Folder, sealed: Bool, size: UInt64 = 32 << 20, freezeTimeout: Interval = .seconds(5),
+        hasArbiter: Bool = false
     ) throws {
         isSealed = sealed
-        first = try TestVolume(folder: folder, copies: .both, size: size, freezeTimeout: freezeTimeout)
+        first = try TestVolume(
+            folder: folder, copies: .both, size: size, freezeTimeout: freezeTimeout, hasArbiter: hasArbiter)
         second = try TestVolume(
             folder: folder, name: "peer.img", node: .second, copies: .both, size: size,
-            freezeTimeout: freezeTimeout)
+            freezeTimeout: freezeTimeout, hasArbiter: hasArbiter)
     }
 
     /// Gives both ends of a new connection to the two threads, and waits until they have compared their copies.

@@ -8,7 +8,7 @@ public struct VolumeConfiguration: Sendable {
     public var replica: ReplicaConfiguration
     /// A peer that has said nothing for so long is taken for gone.
     public var peerSilence: Interval
-    /// How long nothing may have been sent before a ping is.
+    /// How often a sign of life is asked for.
     public var pingInterval: Interval
     /// How long to look for work without sleeping; none on machines without idle cores.
     public var spin: Interval

@@ -52,6 +52,8 @@ struct VolumeLink: ~Copyable {
     private(set) var isSealed = false
     /// No more frames are taken or queued; the socket goes when nothing of it is in flight.
     private(set) var isClosing = false
+    /// Nothing can be sent any more.
+    private var isDead = false
     private(set) var isReceiving = false
     private(set) var isSending = false
 
@@ -107,7 +109,10 @@ struct VolumeLink: ~Copyable {
         channel = contents.channel.take()
         number = contents.socket?.raw ?? -1
         socket = contents.socket.take()
+        // The ring waits for a blocking socket; on another it would answer EAGAIN at once, again and again.
+        _ = fcntl(number, F_SETFL, fcntl(number, F_GETFL) & ~O_NONBLOCK)
         isClosing = false
+        isDead = false
         inputStart = 0
         inputEnd = 0
         phase = .header
@@ -132,8 +137,9 @@ struct VolumeLink: ~Copyable {
         if politely { channel?.close() } else { shutDown() }
     }
 
-    /// Wakes what is in flight on the socket.
+    /// Wakes what is in flight on the socket; nothing is sent any more.
     mutating func shutDown() {
+        isDead = true
         if number >= 0 { _ = shutdown(number, Int32(SHUT_RDWR)) }
     }
 
@@ -311,6 +317,7 @@ struct VolumeLink: ~Copyable {
 
     /// Nothing waits and nothing is in flight.
     var isSent: Bool {
+        if isDead { return !isSending }
         guard queueHead == queue.count, !isSending, gather.byteCount == 0 else { return false }
         return switch channel {
         case .some(let channel): channel.pendingOutput.isEmpty
@@ -318,11 +325,12 @@ struct VolumeLink: ~Copyable {
         }
     }
 
-    /// Gives all that is queued to the ring as one send, if none is in flight. Returns why it cannot go on.
+    /// Sends all that is queued as one gathered send; what the socket does not take at once, the ring sends. Returns why it cannot go on.
     mutating func pump(_ ring: inout Ring, tag: UInt64) -> String? {
-        guard number >= 0 else { return nil }
+        guard number >= 0, !isDead else { return nil }
         if isSealed {
             if let problem = seal() { return problem }
+            if !isSending { sendNow() }
             guard !isSending, let output = channel?.pendingOutput, let base = output.baseAddress,
                 !output.isEmpty
             else { return nil }
@@ -331,7 +339,12 @@ struct VolumeLink: ~Copyable {
             return nil
         }
         guard !isSending else { return nil }
-        if gather.byteCount == 0 { collect() }
+        repeat {
+            if gather.byteCount == 0 { collect() }
+            // What the socket takes at once needs no completion, and no wake-up for it.
+            gather.sendNow(number)
+            if gather.byteCount == 0 { departGathered() }
+        } while gather.byteCount == 0 && queueHead < queue.count
         if gather.byteCount > 0 {
             isSending = true
             ring.send(number, gathered: gather, tag: tag)
@@ -339,10 +352,21 @@ struct VolumeLink: ~Copyable {
         return nil
     }
 
+    private mutating func sendNow() {
+        guard let output = channel?.pendingOutput, let base = output.baseAddress, !output.isEmpty else {
+            return
+        }
+        let sent = Glibc.send(number, base, output.count, Int32(MSG_NOSIGNAL | MSG_DONTWAIT))
+        if sent > 0 { channel?.consumeOutput(sent) }
+    }
+
     /// The send has ended with that result; false when the connection has ended.
     mutating func sent(_ result: Int32) -> Bool {
         isSending = false
-        guard result > 0 else { return result == -EINTR || result == -EAGAIN }
+        guard result > 0 else {
+            isDead = result != -EINTR && result != -EAGAIN
+            return !isDead
+        }
         if isSealed {
             channel?.consumeOutput(Int(result))
         } else {

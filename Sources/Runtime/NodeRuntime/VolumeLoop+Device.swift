@@ -98,7 +98,9 @@ extension VolumeLoop {
         clients[slot] = ClientRequest(kind: kind, unique: unique, range: range, session: sessionSerial)
     }
 
-    private mutating func dropSession() {
+    /// The session is over, or given up: nobody reads its requests any more.
+    mutating func dropSession() {
+        guard session != nil else { return }
         if isPolling {
             // The poll holds the descriptor, and with it the connection.
             ring.cancel(Operation.device.tag(sessionSerial), tag: Operation.cancel.tag())

@@ -10,6 +10,7 @@ extension VolumeLoop {
             case .dropLink: loseLink(.lost, "the connection was given up")
             case .device(let device): takeDevice(device)
             case .endDevice: endSession()
+            case .dropDevice: dropSession()
             case .stop:
                 isStopping = true
                 nextSocket = nil

@@ -26,7 +26,7 @@ extension VolumeLoop {
         isStalled = false
         closeDeadline = .never
         lastHeard = now
-        lastSent = now
+        lastPing = now
         deliver(.linkUp)
     }
 
@@ -80,7 +80,6 @@ extension VolumeLoop {
     mutating func pumpLink() {
         if isStalled, !freePeers.isEmpty { parse() }
         if let problem = link.pump(&ring, tag: Operation.send.tag()) { loseLink(.lost, problem) }
-        if link.isSending { lastSent = now }
         freeDeparted()
         if !isStalled { link.receive(&ring, tag: Operation.receive.tag()) }
         if link.isClosing {
@@ -169,7 +168,7 @@ extension VolumeLoop {
         }
     }
 
-    /// Sends a sign of life when nothing else was sent, and ends a connection on which nothing comes.
+    /// Sends a sign of life now and then, and ends a connection on which nothing comes.
     mutating func watchLink() {
         if now >= closeDeadline {
             closeDeadline = .never
@@ -183,8 +182,8 @@ extension VolumeLoop {
             loseLink(.lost, "the peer was silent for \(configuration.peerSilence.wholeMilliseconds) ms")
             return
         }
-        if now >= lastSent + configuration.pingInterval {
-            lastSent = now
+        if now >= lastPing + configuration.pingInterval {
+            lastPing = now
             pingNonce &+= 1
             link.send(.ping(nonce: pingNonce), stamp: replica.stamp)
         }

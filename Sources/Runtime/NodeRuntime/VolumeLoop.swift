@@ -79,7 +79,7 @@ struct VolumeLoop: ~Copyable {
     /// The parser waits for a slot.
     var isStalled = false
     var lastHeard = Instant.now()
-    var lastSent = Instant.now()
+    var lastPing = Instant.now()
     var closeDeadline = Instant.never
     var pingNonce: UInt64 = 0
 
@@ -164,7 +164,7 @@ struct VolumeLoop: ~Copyable {
         var deadline = min(timers[0], min(timers[1], timers[2]))
         if isChanged { deadline = min(deadline, nextPublication) }
         if link.isOpen {
-            deadline = min(deadline, lastSent + configuration.pingInterval)
+            deadline = min(deadline, lastPing + configuration.pingInterval)
             if !isStalled { deadline = min(deadline, lastHeard + configuration.peerSilence) }
         }
         return min(deadline, closeDeadline)

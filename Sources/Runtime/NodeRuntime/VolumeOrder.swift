@@ -16,6 +16,9 @@ public enum VolumeOrder: Sendable {
     case device(MountedDevice)
     /// Answer everything on the device with EIO from now on, for ever.
     case endDevice
+    /// Let go of the device: after unmounting, since a mount namespace that was copied meanwhile may keep the session
+    /// alive for as long as it likes. Answered by `deviceEnded` unless the session has ended already.
+    case dropDevice
     /// Settle what is on the disk and end the thread.
     case stop
 }

@@ -9,8 +9,8 @@ static uint32_t tables[8][256];
 
 #if defined(__x86_64__)
 #include <nmmintrin.h>
-// Bytes in each of three lanes that run at once (the instruction takes 3 cycles, one can start each cycle), and
-// for each the table that moves a CRC past as many zero bytes.
+// Bytes in each of three lanes that run at once (the instruction takes 3 cycles, one can start each cycle),
+// and for each the table that moves a CRC past as many zero bytes.
 enum { long_lane = 1024, short_lane = 128 };
 static uint32_t past_long[4][256], past_short[4][256];
 static int has_instruction;

@@ -51,6 +51,13 @@ public struct GatherList: ~Copyable {
         }
     }
 
+    /// Sends what the socket takes now, without waiting, and takes it off. An error is left to the next send.
+    public mutating func sendNow(_ socket: Int32) {
+        guard byteCount > 0 else { return }
+        let sent = sendmsg(socket, message(), Int32(MSG_NOSIGNAL | MSG_DONTWAIT))
+        if sent > 0 { advance(by: sent) }
+    }
+
     /// Forgets all runs.
     public mutating func removeAll() {
         first = 0
