@@ -132,6 +132,12 @@ final class ArbiterClient: Sendable {
             poll.add(inbox.descriptor, .readable)
             do throws(SystemError) { try poll.wait(until: heard + silence) } catch { return "\(error)" }
         }
+        // What was said last, such as a release, still leaves.
+        for request in inbox.takeAll() {
+            guard case .success(true) = Result(catching: { () throws(SecureConnectionError) in
+                try connection.enqueue(Self.message(request))
+            }) else { break }
+        }
         return "stopped"
     }
 

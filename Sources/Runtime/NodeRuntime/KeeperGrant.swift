@@ -11,6 +11,22 @@ import WireFormat
 enum KeeperGrant {
     private static let limit = Interval.seconds(1)
 
+    /// Tells the other node that nobody answers clients here any more: its promise to this node is void. Best effort:
+    /// it ends by itself.
+    static func tellPeer(_ context: NodeContext) {
+        let peer = context.settings[context.node.peer]
+        let deadline = Instant.now() + limit
+        _ = Result {
+            let connection = try SecureConnection.connect(
+                to: try NodeContext.socketAddress(peer.address, peer.port),
+                key: context.keeperKey(from: context.node), deadline: deadline)
+            for group in context.settings.groups {
+                try connection.send(PeerMessage.resigned(group: group.name).encoded, deadline: deadline)
+            }
+            connection.close()
+        }
+    }
+
     /// Tells the witness of each record that names this node as holder. Best effort: the lease ends by itself.
     static func release(_ context: NodeContext) {
         guard let witness = context.settings.witness else { return }

@@ -64,6 +64,7 @@ enum KeeperProcess {
     private static func tidyUp(_ context: NodeContext) -> [String] {
         var left = KeeperRemains.lowerAddresses(context.settings)
         resign(context)
+        KeeperGrant.tellPeer(context)
         KeeperGrant.release(context)
         left += KeeperRemains.removeDevices(context.settings)
         KeeperRemains.removeRules(context.settings)

@@ -43,6 +43,13 @@ struct NodeContext: Sendable {
             server: settings[.second].name)
     }
 
+    /// The key with which the keeper of that node speaks to the other one.
+    func keeperKey(from node: NodeIndex) -> PresharedKey {
+        secret.key(
+            cluster: settings.cluster, purpose: "keeper", client: settings[node].name,
+            server: settings[node.peer].name)
+    }
+
     /// A 64-bit FNV-1a mark of the cluster's name: what a witness refuses a foreign node by.
     static func clusterMark(_ name: String) -> UInt64 {
         name.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }

@@ -316,6 +316,7 @@ extension NodeGroupLoop {
             return
         }
         releasing = identifier
+        hasHandedOver = handsOver
         volume?.post(.event(handsOver ? .handOver : .demote))
     }
 

@@ -10,6 +10,7 @@ import Synchronization
 extension NodeGroupLoop {
     private static let switchoverLimit = Interval.seconds(20)
     private static let leaveLimit = Interval.seconds(5)
+    private static let handOverLimit = Interval.seconds(2)
 
     func obey(_ verb: NodeVerb, _ answer: @escaping NodeAnswer) {
         note("asked-to-\(verb.rawValue)", "by the operator")
@@ -108,12 +109,18 @@ extension NodeGroupLoop {
     private func advanceLeaving() {
         guard plan.isClean, !isPrimary else { return }
         if waiting.contains(where: { $0.verb == .leaveForNow }) {
+            if leaveEnd == .never { leaveEnd = now + Self.handOverLimit }
+            // The peer goes on at once when the record names it before this node is gone.
+            let isHandedOver = !hasHandedOver || replica.record?.holder == context.node.peer
+            guard isHandedOver || replica.link == .down || now >= leaveEnd else { return }
             finishLeaving(.leaveForNow, "")
             isFinished = true
             return
         }
-        if leaveEnd == .never {
-            leaveEnd = now + Self.leaveLimit
+        if leaveEnd == .never { leaveEnd = now + Self.leaveLimit }
+        // Not before a hand-over is through: the replica asks for one thing at a time.
+        if now >= leaveAgain, !hasHandedOver || replica.record?.holder == context.node.peer {
+            leaveAgain = now + .milliseconds(200)
             volume?.post(.event(.leave))
         }
         let copies = replica.record?.copies
@@ -126,6 +133,7 @@ extension NodeGroupLoop {
 
     private func finishLeaving(_ verb: NodeVerb, _ text: String) {
         leaveEnd = .never
+        hasHandedOver = false
         tell(.stopped)
         if verb == .down {
             peer.allow(group.name, false)

@@ -75,11 +75,14 @@ final class NodeGroupLoop {
     var isMuteAsked = false
     /// A demotion hands the record to the peer.
     var handsOver = false
+    /// The last demotion did.
+    var hasHandedOver = false
 
     // The operator.
     var waiting: [(verb: NodeVerb, answer: NodeAnswer)] = []
     var switchoverEnd: Instant = .never
     var leaveEnd: Instant = .never
+    var leaveAgain = Instant(nanoseconds: 0)
     var lastRefusal = ""
     var isFinished = false
 

@@ -137,7 +137,7 @@ extension PeerConnector {
         }
     }
 
-    // MARK: the second node
+    // MARK: accepting
 
     func listen(_ own: PeerListener) {
         while !stopping {
@@ -151,9 +151,8 @@ extension PeerConnector {
                 }
                 var poll = PollSet()
                 poll.add(own.listener.descriptor.raw, .readable)
-                poll.add(wake.descriptor.raw, .readable)
-                try poll.wait(until: .now() + .seconds(1))
-                wake.drain()
+                poll.add(ending.descriptor.raw, .readable)
+                try poll.wait(until: .never)
             } catch {
                 complain("peer-listener-failed", "\(error)")
                 pause(Self.retry)
@@ -167,7 +166,7 @@ extension PeerConnector {
             let deadline = Instant.now() + Self.greetingLimit
             let first = try peek(stream, deadline)
             if first == PeerPreface.session { return acceptSession(stream) }
-            guard let preface = PeerPreface(rawValue: first) else {
+            guard let preface = PeerPreface(rawValue: first), context.node == .second else {
                 throw PeerProblem(text: "something else than a node of this cluster connected")
             }
             var byte: [UInt8] = []

@@ -25,14 +25,30 @@ extension PeerConnector {
         }
     }
 
-    /// The second node: the session of a connection that was accepted.
+    /// A session that was accepted: the first node's, or that of the other node's keeper.
     func acceptSession(_ stream: consuming SocketStream) {
+        let keeper = context.keeperKey(from: context.node.peer)
+        let keys = context.node == .second ? [context.key("peer"), keeper] : [keeper]
         do throws(SecureConnectionError) {
-            let connection = try SecureConnection(accepted: stream, keys: [context.key("peer")])
+            let connection = try SecureConnection(accepted: stream, keys: keys)
             try connection.establish(deadline: .now() + Self.greetingLimit)
-            runSession(connection)
+            if connection.identity == keeper.identity {
+                try hearKeeper(connection)
+            } else {
+                runSession(connection)
+            }
         } catch {
             complain("peer-refused", "\(error)")
+        }
+    }
+
+    /// The other node's worker has died, and its keeper has lowered the addresses.
+    private func hearKeeper(_ connection: SecureConnection) throws(SecureConnectionError) {
+        let deadline = Instant.now() + Self.greetingLimit
+        for _ in context.settings.groups {
+            guard case .resigned(let group) = PeerMessage(try connection.receive(deadline: deadline)) else { return }
+            context.journal.record("peer-resigned", ["group": group, "by": "its keeper"])
+            deliver(group, .resigned)
         }
     }
 
@@ -148,14 +164,11 @@ extension PeerConnector {
         }
     }
 
+    /// Waits for so long, or until `stop`.
     func pause(_ interval: Interval) {
         var poll = PollSet()
-        poll.add(wake.descriptor.raw, .readable)
-        let end = Instant.now() + interval
-        while !stopping, Instant.now() < end {
-            // The counter belongs to the thread that dials for data; here it only ends a wait early when stopping.
-            poll.removeAll()
-            do throws(SystemError) { try poll.wait(until: min(end, .now() + .milliseconds(100))) } catch { return }
-        }
+        poll.add(ending.descriptor.raw, .readable)
+        // Without poll there is nothing to wait with; the caller tries again.
+        _ = Result { () throws(SystemError) in try poll.wait(until: .now() + interval) }
     }
 }

@@ -19,11 +19,12 @@ enum PeerNews: Sendable {
 
 /// The connections between the two nodes: one session of messages, and one connection of data a group.
 ///
-/// The first node dials, the second listens, so that there is never more than one of each. Data connections are made
-/// only while the session stands: there the settings have been compared. It decides nothing about roles.
+/// The first node dials, the second is dialed, so that there is never more than one of each. Data connections are made
+/// only while the session stands: there the settings have been compared. It decides nothing about roles. Both listen:
+/// the keeper of either tells the other node that its worker has died.
 ///
-/// Threads: `peer` dials, or accepts; each connection that is accepted is greeted on a thread of its own; the dialing
-/// side's session runs on `peer-session`.
+/// Threads: `peer` accepts, and greets each connection on a thread of its own; the first node's `peer-data` and
+/// `peer-session` dial.
 final class PeerConnector: Sendable {
     /// Of one group's data connection.
     struct Link {
@@ -51,7 +52,10 @@ final class PeerConnector: Sendable {
     let state: Mutex<State>
     let outbox: NodeInbox<PeerMessage>
     let deliver: @Sendable (_ group: String?, PeerNews) -> Void
+    /// Wakes the thread that dials for data; nobody else drains it.
     let wake: EventCounter
+    /// Readable from `stop` on, for every thread.
+    let ending: EventCounter
     let isStopping = Atomic<Bool>(false)
     private let threads = Mutex<[NodeThread]>([])
 
@@ -60,7 +64,7 @@ final class PeerConnector: Sendable {
     /// Connections that are being greeted at once.
     static let greetingMaximum = 16
 
-    /// Starts it; throws when the second node cannot listen. `deliver` is called on its threads, with nil for every
+    /// Starts it; throws when the node cannot listen. `deliver` is called on its threads, with nil for every
     /// group.
     init(
         _ context: NodeContext, deliver: @escaping @Sendable (_ group: String?, PeerNews) -> Void
@@ -69,16 +73,17 @@ final class PeerConnector: Sendable {
         self.deliver = deliver
         outbox = try NodeInbox()
         wake = try EventCounter()
+        ending = try EventCounter()
         state = Mutex(State(generator: SeededGenerator(seed: context.life.high, label: "peer tokens")))
-        let peer = context.settings[.second]
-        let address = try NodeContext.socketAddress(peer.address, peer.port)
-        if context.node == .first {
-            try start("peer") { [self] in dialData(address) }
-            try start("peer-session") { [self] in dialSessions(address) }
-        } else {
-            let listener = PeerListener(try SocketListener(tcp: address))
-            try start("peer") { [self] in listen(listener) }
-        }
+        let own = context.settings[context.node]
+        let listener = PeerListener(
+            try SocketListener(tcp: try NodeContext.socketAddress(own.address, own.port)))
+        try start("peer") { [self] in listen(listener) }
+        guard context.node == .first else { return }
+        let second = context.settings[.second]
+        let address = try NodeContext.socketAddress(second.address, second.port)
+        try start("peer-data") { [self] in dialData(address) }
+        try start("peer-session") { [self] in dialSessions(address) }
     }
 
     // MARK: what groups say
@@ -110,6 +115,7 @@ final class PeerConnector: Sendable {
     func stop() {
         isStopping.store(true, ordering: .relaxed)
         wake.signal()
+        ending.signal()
         outbox.post(.lines([]))
         for thread in threads.withLock({ $0 }) { thread.join() }
     }
