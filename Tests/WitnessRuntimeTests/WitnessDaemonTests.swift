@@ -138,6 +138,11 @@ struct WitnessDaemonTests {
         try gone.send(
             WitnessAgreement.message(WitnessRequest.change(group: "files", asked).encoded()),
             deadline: fixture.deadline)
+        // Answered in order: when this answer is here, the request is at the witness and waits.
+        try gone.send(
+            WitnessAgreement.message(WitnessRequest.read(group: "files").encoded()),
+            deadline: fixture.deadline)
+        _ = try gone.receive(deadline: fixture.deadline)
         gone.close()
         let ended = fixture.deadline
         while !fixture.journal.events().contains(where: { $0.name == "session-ended" }), Instant.now() < ended
@@ -204,6 +209,44 @@ struct WitnessDaemonTests {
             .takeOver, .second, on: first, holder: .second, copies: NodeSet(.second), identifier: 1)
         #expect(throws: WitnessError.self) { _ = try one.change(forged) }
         #expect(try fixture.recordFile?.record == first)
+    }
+
+    @Test("a node that says hello as the other one is refused: the key says who it is")
+    func falseHello() throws {
+        let fixture = try WitnessFixture(name: "hello")
+        try fixture.start()
+        let port = try #require(fixture.settings.witness?.port)
+        let address = try #require(SocketAddress(host: "127.0.0.3", port: port))
+        let session = try SecureConnection.connect(
+            to: address, key: WitnessAgreement.key(fixture.secret, cluster: "test", node: "node1"),
+            deadline: fixture.deadline)
+        let hello = WitnessHello(
+            cluster: WitnessAgreement.clusterMark("test"), node: .second, life: Mark(high: 3, low: 3))
+        try session.send(
+            WitnessAgreement.message(WitnessRequest.hello(hello).encoded()), deadline: fixture.deadline)
+        let answer = try WitnessAnswer.decode(try session.receive(deadline: fixture.deadline))
+        guard case .refusal(.unexpected, _, _) = answer else {
+            Issue.record("\(answer)")
+            return
+        }
+        #expect(throws: SecureConnectionError.self) { _ = try session.receive(deadline: fixture.deadline) }
+    }
+
+    @Test("when the disk refuses, nothing is granted; asked again under the same identifier, it is")
+    func storageFails() throws {
+        let fixture = try WitnessFixture(name: "disk")
+        try fixture.start()
+        let one = try fixture.client(.first)
+        _ = try one.create("files", first)
+        let obstacle = "\(fixture.directory)/state/witness/files.record.new"
+        #expect(mkdir(obstacle, 0o700) == 0)
+        let widen = request(.widen, .first, on: first, holder: .first, copies: .both, identifier: 1)
+        #expect(throws: WitnessError.self) { _ = try one.change(widen) }
+        #expect(try one.read("files") == first)
+        #expect(try fixture.recordFile?.record == first)
+        #expect(rmdir(obstacle) == 0)
+        #expect(try one.change(widen).record.epoch == 2)
+        #expect(try fixture.recordFile?.record.epoch == 2)
     }
 
     @Test("another secret is refused with a sentence about the secret")
