@@ -200,6 +200,20 @@ struct FuseSessionTests {
     }
 
     @Test(
+        "a loop device is found by its name after its mount was taken out of the tree",
+        .enabled(if: Can.attachLoops, "loop: needs root and loop devices"))
+    func leftBehind() throws {
+        let served = try ServedFile(size: 8 << 20)
+        defer { served.end() }
+        let loop = try LoopDevice.attach(served.path)
+        let path = loop.path
+        #expect(umount2(served.folder, Int32(MNT_DETACH)) == 0)
+        #expect(LoopDevice.paths(named: served.path) == [path])
+        try loop.detach()
+        #expect(LoopDevice.paths(named: served.path) == [])
+    }
+
+    @Test(
         "ext4 on a loop device on the file: made, mounted, written, checked",
         .enabled(if: Can.makeExt4, "ext4: needs root, loop devices and mkfs.ext4"))
     func ext4() throws {

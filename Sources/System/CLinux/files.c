@@ -108,6 +108,12 @@ int clinux_loop_flags(int loop, uint64_t *device, uint64_t *inode) {
     return (int)information.lo_flags;
 }
 
+int clinux_loop_is_named(int loop, const char *name) {
+    struct loop_info64 information;
+    if (strlen(name) >= LO_NAME_SIZE || ioctl(loop, LOOP_GET_STATUS64, &information) != 0) return 0;
+    return strncmp((const char *)information.lo_file_name, name, LO_NAME_SIZE) == 0;
+}
+
 int clinux_loop_clear(int loop) { return ioctl(loop, LOOP_CLR_FD, 0); }
 
 int clinux_file_identity(const char *path, uint64_t *device, uint64_t *inode) {

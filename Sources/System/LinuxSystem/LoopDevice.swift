@@ -56,15 +56,21 @@ public struct LoopDevice: ~Copyable, Sendable {
         }
     }
 
-    /// The devices whose backing file's name, as it was given to `attach`, is `name`: works also when the file's
-    /// server is dead and asking for its identity would hang.
+    /// The devices that `attach` was given the name `name` for, also when the file system that it names is dead or
+    /// taken out of the tree: what a dead predecessor left.
     public static func paths(named name: String) -> [String] {
         (0..<256).compactMap { index in
+            let path = "/dev/loop\(index)"
+            // Of a mount that is out of the tree, sysfs shows the path inside it only; the driver keeps our name.
             guard let text = try? SmallFile.read("/sys/block/loop\(index)/loop/backing_file") else {
                 return nil
             }
             let seen = text.hasSuffix("\n") ? String(text.dropLast()) : text
-            return seen == name || seen == "\(name) (deleted)" ? "/dev/loop\(index)" : nil
+            if seen == name || seen == "\(name) (deleted)" { return path }
+            let number = clinux_open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0)
+            guard number >= 0 else { return nil }
+            let device = Descriptor(adopting: number)
+            return clinux_loop_is_named(device.raw, name) == 1 ? path : nil
         }
     }
 

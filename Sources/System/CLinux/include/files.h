@@ -36,6 +36,9 @@ int clinux_loop_configure(int loop, int backing, int read_only, const char *_Non
 /// LOOP_GET_STATUS64: LO_FLAGS_*, or -1 with errno (ENXIO: nothing attached). `device` and `inode` name the
 /// backing file.
 int clinux_loop_flags(int loop, uint64_t *_Nonnull device, uint64_t *_Nonnull inode);
+/// Whether the device was attached under that name by clinux_loop_configure; false for a name longer than the
+/// kernel keeps (63 bytes).
+int clinux_loop_is_named(int loop, const char *_Nonnull name);
 /// LOOP_CLR_FD: detaches, or marks for detaching as soon as the last user closes it.
 int clinux_loop_clear(int loop);
 /// st_dev and st_ino of a path, in the form that the loop driver reports; -1 with errno.
