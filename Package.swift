@@ -149,7 +149,8 @@ let package = Package(
             "NodeRuntimeTests",
             [
                 "Basics", "Quorum", "DiskFormat", "WireFormat", "Replication", "CLinux", "LinuxSystem",
-                "BlockStore", "FuseDevice", "SecureChannel", "NodeRuntime",
+                "BlockStore", "FuseDevice", "SecureChannel", "Settings", "Telemetry", "HostServices",
+                "WitnessRuntime", "NodeRuntime",
             ]),
     ],
     swiftLanguageModes: [.v6]
