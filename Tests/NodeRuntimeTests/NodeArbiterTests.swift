@@ -20,11 +20,8 @@ private final class RunningWitness {
     private var thread: NodeThread?
 
     init() throws {
-        var template = Array("/dev/shm/tandem-test-XXXXXX".utf8CString)
-        folder = try #require(
-            template.withUnsafeMutableBufferPointer { raw in
-                raw.baseAddress.flatMap { mkdtemp($0) }.map { String(cString: $0) }
-            })
+        folder = "/dev/shm/tandem-test-\(NodeStart.random())"
+        try #require(mkdir(folder, 0o700) == 0)
         try SecretFile.create("\(folder)/secret")
         cluster = try NodeCluster(
             folder: folder, port: NodeCluster.port(), secret: try SecretFile.load("\(folder)/secret"))
@@ -66,7 +63,9 @@ struct NodeArbiterTests {
         var news: ArbiterNews
     }
 
-    private func client(_ witness: RunningWitness, _ node: NodeIndex, _ news: News<Said>) throws -> ArbiterClient {
+    private func client(_ witness: RunningWitness, _ node: NodeIndex, _ news: News<Said>) throws
+        -> ArbiterClient
+    {
         let settings = try #require(witness.cluster.settings.witness)
         return try ArbiterClient(
             witness.cluster.context(node, journal: Journal(logger: nil)), witness: settings

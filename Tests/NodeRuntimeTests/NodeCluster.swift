@@ -58,7 +58,8 @@ final class News<Value: Sendable>: Sendable {
     }
 
     /// The first of those not taken yet that `match` accepts.
-    func first<Found>(_ what: String, within limit: Interval = .seconds(20), _ match: (Value) -> Found?) throws
+    func first<Found>(_ what: String, within limit: Interval = .seconds(20), _ match: (Value) -> Found?)
+        throws
         -> Found
     {
         let deadline = Instant.now() + limit

@@ -38,7 +38,9 @@ struct NodeConnectorTests {
         if case .socket(let socket) = news { socket } else { nil }
     }
 
-    @Test("a session stands, signs arrive, and each end is given a data connection", arguments: ["sealed", "plain"])
+    @Test(
+        "a session stands, signs arrive, and each end is given a data connection",
+        arguments: ["sealed", "plain"])
     func connects(transport: String) throws {
         let pair = try Pair(try NodeCluster(port: NodeCluster.port(), more: "transport: \(transport)"))
         pair.second.allow("files", true)
@@ -50,7 +52,9 @@ struct NodeConnectorTests {
             group: "files", isServing: true, isPromotable: true, isHeld: false, epoch: 3,
             grant: Mark(high: 1, low: 1), sequence: 5)
         pair.first.send(.sign(sign))
-        let heard = try pair.secondNews.first("the sign") { if case .sign(let sign) = $0 { sign } else { nil } }
+        let heard = try pair.secondNews.first("the sign") {
+            if case .sign(let sign) = $0 { sign } else { nil }
+        }
         #expect(heard == sign)
         pair.second.send(.confirmed(group: "files", sequence: 5))
         let sequence = try pair.firstNews.first("the confirmation") {

@@ -95,7 +95,8 @@ final class ArbiterClient: Sendable {
             connection = try .connect(
                 to: address, key: key, options: SocketOptions(userTimeout: .seconds(3)), deadline: deadline)
             let hello = WitnessHello(
-                cluster: NodeContext.clusterMark(context.settings.cluster), node: context.node, life: context.life)
+                cluster: NodeContext.clusterMark(context.settings.cluster), node: context.node,
+                life: context.life)
             try connection.send(Self.message(.hello(hello)), deadline: deadline)
             answer = try connection.receive(deadline: deadline)
         } catch {
@@ -134,9 +135,11 @@ final class ArbiterClient: Sendable {
         }
         // What was said last, such as a release, still leaves.
         for request in inbox.takeAll() {
-            guard case .success(true) = Result(catching: { () throws(SecureConnectionError) in
-                try connection.enqueue(Self.message(request))
-            }) else { break }
+            guard
+                case .success(true) = Result(catching: { () throws(SecureConnectionError) in
+                    try connection.enqueue(Self.message(request))
+                })
+            else { break }
         }
         return "stopped"
     }
@@ -180,7 +183,9 @@ struct ArbiterProblem: Error {
 
 extension NodeContext {
     /// An address of the settings as sockets take it.
-    static func socketAddress(_ address: Settings.IPAddress, _ port: UInt16) throws(SystemError) -> SocketAddress {
+    static func socketAddress(_ address: Settings.IPAddress, _ port: UInt16) throws(SystemError)
+        -> SocketAddress
+    {
         guard let found = SocketAddress(host: "\(address)", port: port) else {
             throw SystemError(operation: "read the address", subject: "\(address)", code: 22)
         }

@@ -49,7 +49,8 @@ final class ElectorPort {
         arp = try ARPSocket(on: interface, hears: true)
         watch = try InterfaceWatch()
         receiver = AdvertisementReceiver(
-            virtualRouter: group.virtualRouterID, ownAddress: own, casting: .multicast, addresses: [prefix.address])
+            virtualRouter: group.virtualRouterID, ownAddress: own, casting: .multicast,
+            addresses: [prefix.address])
         do throws(SystemError) {
             lease = try KernelLease.install(group: group.name, addresses: [prefix.address])
         } catch {
@@ -72,7 +73,9 @@ final class ElectorPort {
             guard let interface = try NetworkInterfaces.named(name) else {
                 throw SystemError(operation: "find the interface", subject: name, code: ENODEV)
             }
-            let own = try NetworkInterfaces.addresses().first { $0.interface == interface.index && !$0.isOurs }
+            let own = try NetworkInterfaces.addresses().first {
+                $0.interface == interface.index && !$0.isOurs
+            }
             return (interface, own?.prefix.address ?? node.version4 ?? address)
         }
         if let found = try NetworkInterfaces.serving(address) { return (found.interface, found.own.address) }

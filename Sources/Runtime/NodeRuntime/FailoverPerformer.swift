@@ -64,7 +64,8 @@ final class FailoverPerformer: Sendable {
             for order in orders.takeAll() {
                 guard case .perform(let identifier, let effect) = order else { return }
                 let wasCancelled = cancelled.withLock { $0.contains(identifier) }
-                let failure = wasCancelled ? .cancelled : hands.perform(effect, cancel: cancelWake.descriptor.raw)
+                let failure =
+                    wasCancelled ? .cancelled : hands.perform(effect, cancel: cancelWake.descriptor.raw)
                 if case .openVolume = effect, failure == nil {
                     let device = hands.takeDevice()
                     session.withLock { $0 = device }
@@ -123,7 +124,8 @@ struct FailoverHands: ~Copyable {
             case .checkFileSystem(_, let type): return try check(type, cancel: cancel)
             case .mount(_, let target):
                 try NodeFiles.makeDirectory(target.path)
-                try Mounting.mount(loopPath ?? "", at: target.path, type: target.type, options: target.options)
+                try Mounting.mount(
+                    loopPath ?? "", at: target.path, type: target.type, options: target.options)
             case .unmount(let path): return try unmount(path)
             case .acquireGrant, .releaseGrant, .failDevice, .raiseAddress, .lowerAddress, .destroyConnections:
                 preconditionFailure("\(effect) belongs to the group's thread")
@@ -197,7 +199,9 @@ struct FailoverHands: ~Copyable {
                 return nil
             } catch {
                 guard error.code == EBUSY else { throw error }
-                guard Instant.now() < end else { return .busy(pins: Self.names(try MountPins.of(mount: path))) }
+                guard Instant.now() < end else {
+                    return .busy(pins: Self.names(try MountPins.of(mount: path)))
+                }
                 var poll = PollSet()
                 try poll.wait(until: .now() + .milliseconds(10))
             }

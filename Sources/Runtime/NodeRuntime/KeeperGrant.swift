@@ -42,9 +42,11 @@ enum KeeperGrant {
         let deadline = Instant.now() + limit
         _ = Result {
             let connection = try SecureConnection.connect(
-                to: try NodeContext.socketAddress(witness.address, witness.port), key: key, deadline: deadline)
+                to: try NodeContext.socketAddress(witness.address, witness.port), key: key, deadline: deadline
+            )
             let hello = WitnessHello(
-                cluster: NodeContext.clusterMark(context.settings.cluster), node: context.node, life: context.life)
+                cluster: NodeContext.clusterMark(context.settings.cluster), node: context.node,
+                life: context.life)
             try connection.send(ArbiterClient.message(.hello(hello)), deadline: deadline)
             _ = try connection.receive(deadline: deadline)
             for request in requests {

@@ -42,10 +42,14 @@ enum KeeperProcess {
         }
     }
 
-    private static func supervise(_ worker: pid_t, _ signals: borrowing SignalQueue) throws(NodeError) -> Int32 {
+    private static func supervise(_ worker: pid_t, _ signals: borrowing SignalQueue) throws(NodeError)
+        -> Int32
+    {
         do throws(SystemError) {
             let number = clinux_pidfd(worker)
-            guard number >= 0 else { throw SystemError(operation: "pidfd_open", subject: "the worker", code: errno) }
+            guard number >= 0 else {
+                throw SystemError(operation: "pidfd_open", subject: "the worker", code: errno)
+            }
             let process = Descriptor(adopting: number)
             while true {
                 var poll = PollSet()
@@ -80,7 +84,8 @@ enum KeeperProcess {
                 guard let (interface, own) = try NetworkInterfaces.serving(prefix.address) else { return }
                 let socket = try AdvertisementSocket(on: interface, from: own.address, joinsGroup: false)
                 let message = VRRPAdvertisement(
-                    virtualRouter: group.virtualRouterID, priority: 0, interval: 10, addresses: [prefix.address])
+                    virtualRouter: group.virtualRouterID, priority: 0, interval: 10,
+                    addresses: [prefix.address])
                 try socket.send(message.encoded(from: own.address, to: .vrrpGroup), to: .vrrpGroup)
             }
         }

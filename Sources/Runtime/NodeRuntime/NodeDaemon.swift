@@ -41,7 +41,10 @@ public enum NodeDaemon {
             guard let other else { continue }
             journal.record(
                 "mount-point-busy", level: .warning,
-                ["group": group.name, "path": mount.path, "mounted": other, "effect": "no promotion until it is gone"])
+                [
+                    "group": group.name, "path": mount.path, "mounted": other,
+                    "effect": "no promotion until it is gone",
+                ])
         }
     }
 

@@ -16,8 +16,10 @@ extension NodeError: CustomStringConvertible {
         case .system(let error): return "\(error)"
         case .workerDied(let status, let remains):
             let end = status >= 256 ? "was ended by signal \(status - 256)" : "ended with status \(status)"
-            let left = remains.isEmpty ? "" : "; what could not be removed: \(remains.joined(separator: ", "))"
-            return "the worker \(end); its address, mounts and devices were removed and its grant released\(left)"
+            let left =
+                remains.isEmpty ? "" : "; what could not be removed: \(remains.joined(separator: ", "))"
+            return
+                "the worker \(end); its address, mounts and devices were removed and its grant released\(left)"
         }
     }
 }

@@ -37,7 +37,8 @@ final class NodeGroup: Sendable {
         let (inbox, volume, performer, shared) = (inbox, volume, performer, shared)
         let thread = try NodeThread(name: "group") {
             NodeGroupLoop(
-                context, group, inbox: inbox, volume: volume, arbiter: arbiter, peer: peer, performer: performer,
+                context, group, inbox: inbox, volume: volume, arbiter: arbiter, peer: peer,
+                performer: performer,
                 shared: shared
             ).run()
         }

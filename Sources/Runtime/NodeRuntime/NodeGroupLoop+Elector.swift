@@ -57,7 +57,9 @@ extension NodeGroupLoop {
                 case .advertisement(let advertisement, let source): tell(.heard(advertisement, from: source))
                 case .foreignClaim: tell(.foreignClaim)
                 case .link(let isUp):
-                    note("link-changed", isUp ? .notice : .warning, "\(port.interface.name) \(isUp ? "up" : "down")")
+                    note(
+                        "link-changed", isUp ? .notice : .warning,
+                        "\(port.interface.name) \(isUp ? "up" : "down")")
                     tell(.link(isUp: isUp))
                 case .addressVanished: tell(.addressVanished)
                 }
@@ -87,7 +89,9 @@ extension NodeGroupLoop {
         case .announce(let operation):
             attempt("announce") { port throws(SystemError) in try port.announce(operation) }
         case .mute(let late):
-            note("lease-over", .warning, "the address is lowered, \(late.wholeMilliseconds) ms after the lease ended")
+            note(
+                "lease-over", .warning,
+                "the address is lowered, \(late.wholeMilliseconds) ms after the lease ended")
             attempt("lower the address") { port throws(SystemError) in try port.lower() }
         case .unmute: raiseAgain()
         case .confirmGrant: arbiter?.send(.read(group: group.name))
@@ -108,10 +112,14 @@ extension NodeGroupLoop {
         switch told {
         case .stateChanged(let before, let after): note("elector", "\(before) to \(after)")
         case .advertisementsBlocked:
-            note("advertisements-blocked", .warning, "the peer is Active, its advertisements do not arrive: a firewall?")
+            note(
+                "advertisements-blocked", .warning,
+                "the peer is Active, its advertisements do not arrive: a firewall?")
         case .advertisementsArrive: note("advertisements-arrive", "the peer's advertisements arrive again")
-        case .contested(let source, let priority): note("contested", .warning, "by \(source), priority \(priority)")
-        case .suspectedWhileNotEligible: note("no-active", "nobody is Active, and this copy may not be promoted")
+        case .contested(let source, let priority):
+            note("contested", .warning, "by \(source), priority \(priority)")
+        case .suspectedWhileNotEligible:
+            note("no-active", "nobody is Active, and this copy may not be promoted")
         case .lateWakeup(let late): note("late", .warning, "woken \(late.wholeMilliseconds) ms late")
         }
     }
@@ -133,7 +141,8 @@ extension NodeGroupLoop {
     func isPromotable(_ status: VolumeStatus) -> Bool {
         guard plan.isClean, !isDown, !isEnding else { return false }
         guard volume != nil else { return true }
-        guard status.condition == .consistent, !status.isDiskFailed, status.sync == .none, status.openRequest == nil,
+        guard status.condition == .consistent, !status.isDiskFailed, status.sync == .none,
+            status.openRequest == nil,
             let record = status.record, record.copies.contains(context.node)
         else { return false }
         if context.settings.witness != nil, !isArbiterUp { return false }
@@ -197,6 +206,8 @@ extension NodeGroupLoop {
 
     func attempt(_ what: String, _ body: (ElectorPort) throws(SystemError) -> Void) {
         guard let port else { return }
-        do throws(SystemError) { try body(port) } catch { note("address-failed", .warning, "\(what): \(error)") }
+        do throws(SystemError) { try body(port) } catch {
+            note("address-failed", .warning, "\(what): \(error)")
+        }
     }
 }

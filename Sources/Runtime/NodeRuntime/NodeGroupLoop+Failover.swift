@@ -56,7 +56,9 @@ extension NodeGroupLoop {
         case .stepEnded(let phase, let step, let time, nil):
             note("\(phase)-step", "\(step): done in \(time.wholeMilliseconds) ms")
         case .stepEnded(let phase, let step, let time, .some(let failure)):
-            note("\(phase)-step", .warning, "\(step): \(Self.words(failure)) after \(time.wholeMilliseconds) ms")
+            note(
+                "\(phase)-step", .warning,
+                "\(step): \(Self.words(failure)) after \(time.wholeMilliseconds) ms")
         case .stuck(let phase, let step, let failure):
             note("stuck", .error, "\(phase), \(step): \(Self.words(failure))")
             let text = "stuck at '\(step)': \(Self.words(failure)); it goes on by itself when that has ended"
@@ -118,11 +120,14 @@ extension NodeGroupLoop {
                 raising = identifier
             }
         case .lowerAddress(let prefix):
-            ended(identifier, outcome { () throws(SystemError) in
-                if let port { try port.lower() } else { try Self.lower(prefix) }
-            })
+            ended(
+                identifier,
+                outcome { () throws(SystemError) in
+                    if let port { try port.lower() } else { try Self.lower(prefix) }
+                })
         case .destroyConnections(let address):
-            ended(identifier, outcome { () throws(SystemError) in _ = try TCPConnections.destroy(of: address) })
+            ended(
+                identifier, outcome { () throws(SystemError) in _ = try TCPConnections.destroy(of: address) })
         case .openVolume:
             opening = identifier
             performer.perform(identifier, effect)
@@ -213,7 +218,8 @@ extension NodeGroupLoop {
         }
         if now >= wait.until {
             grantWait = nil
-            ended(wait.identifier, .failed("no grant in time\(lastRefusal.isEmpty ? "" : ": \(lastRefusal)")"))
+            ended(
+                wait.identifier, .failed("no grant in time\(lastRefusal.isEmpty ? "" : ": \(lastRefusal)")"))
             return
         }
         if replica.link != .down, !isPeerHeard, !wait.hasDroppedLink {

@@ -64,12 +64,15 @@ extension NodeGroupLoop {
     /// A sole member of `copies` needs nobody's word: nobody else can be granted.
     private func confirmAlone(_ sequence: UInt64, _ status: VolumeStatus) {
         guard sequence != 0, status.record?.holder == context.node, status.openRequest == nil else { return }
-        if status.record?.copies == NodeSet(context.node) || context.settings.witness == nil { confirmed(sequence) }
+        if status.record?.copies == NodeSet(context.node) || context.settings.witness == nil {
+            confirmed(sequence)
+        }
     }
 
     /// The witness or the peer has confirmed that renewal.
     func confirmed(_ sequence: UInt64) {
-        guard isPrimary, lease.confirmed(RenewalIdentifier(rawValue: sequence), at: now), let until = lease.deadline
+        guard isPrimary, lease.confirmed(RenewalIdentifier(rawValue: sequence), at: now),
+            let until = lease.deadline
         else { return }
         hasDroppedLink = false
         if context.settings.witness != nil { tell(.leaseExtended(until: until)) }

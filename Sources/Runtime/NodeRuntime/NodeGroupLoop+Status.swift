@@ -32,11 +32,14 @@ extension NodeGroupLoop {
         status.connection = connectionText(replica)
         status.replication = replicationText(replica)
         status.peer = GroupStatus.Peer(
-            role: peerSign.map { $0.isServing ? "Primary" : "Secondary" } ?? "Unknown", disk: peerDiskText(replica))
+            role: peerSign.map { $0.isServing ? "Primary" : "Secondary" } ?? "Unknown",
+            disk: peerDiskText(replica))
         status.record = replica.record.map { record in
             GroupStatus.Record(
                 epoch: record.epoch, grant: "\(record.grant)", holder: context.settings[record.holder].name,
-                copies: NodeIndex.allCases.filter { record.copies.contains($0) }.map { context.settings[$0].name })
+                copies: NodeIndex.allCases.filter { record.copies.contains($0) }.map {
+                    context.settings[$0].name
+                })
         }
         status.arbiter = GroupStatus.Arbiter(
             kind: context.settings.witness == nil ? "none" : "witness", isReachable: isArbiterUp,

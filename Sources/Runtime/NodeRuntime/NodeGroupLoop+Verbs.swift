@@ -50,7 +50,9 @@ extension NodeGroupLoop {
     }
 
     private func promoteVerb(_ answer: @escaping NodeAnswer) {
-        guard !isDown else { return answer(false, "group '\(group.name)' is down here: run `tandem up` first") }
+        guard !isDown else {
+            return answer(false, "group '\(group.name)' is down here: run `tandem up` first")
+        }
         if plan.state == .primary { return answer(true, "this node is Primary already") }
         isHeld = false
         waiting.append((.promote, answer))
@@ -102,7 +104,9 @@ extension NodeGroupLoop {
             answer(.switchover, true, "\(context.peerName) is Primary")
         } else if now >= switchoverEnd {
             isHeld = false
-            answer(.switchover, false, "\(context.peerName) has not become Primary in time; see `tandem events` there")
+            answer(
+                .switchover, false,
+                "\(context.peerName) has not become Primary in time; see `tandem events` there")
         }
     }
 
@@ -127,7 +131,8 @@ extension NodeGroupLoop {
         if volume == nil || copies?.contains(context.node) == false || copies == nil {
             finishLeaving(.down, "")
         } else if now >= leaveEnd {
-            finishLeaving(.down, "this copy stays named as current: the witness did not answer, or it is the only one")
+            finishLeaving(
+                .down, "this copy stays named as current: the witness did not answer, or it is the only one")
         }
     }
 

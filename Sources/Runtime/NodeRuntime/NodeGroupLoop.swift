@@ -120,7 +120,8 @@ final class NodeGroupLoop {
         }
         plan = FailoverPlan(
             targets: FailoverTargets(
-                group: group.name, volumes: group.volume.map { [VolumeTarget(name: $0.name, mount: mount)] } ?? [],
+                group: group.name,
+                volumes: group.volume.map { [VolumeTarget(name: $0.name, mount: mount)] } ?? [],
                 addresses: group.address.map { [$0] } ?? []))
         let now = Instant.now()
         nextSequence = now.nanoseconds
@@ -184,7 +185,9 @@ final class NodeGroupLoop {
         var poll = PollSet()
         poll.add(inbox.descriptor, .readable)
         for descriptor in port?.descriptors ?? [] { poll.add(descriptor, .readable) }
-        do throws(SystemError) { try poll.wait(until: deadline) } catch { note("poll-failed", .error, "\(error)") }
+        do throws(SystemError) { try poll.wait(until: deadline) } catch {
+            note("poll-failed", .error, "\(error)")
+        }
     }
 
     func note(_ name: String, _ text: String) { note(name, .notice, text) }
@@ -275,7 +278,9 @@ final class NodeGroupLoop {
             volume?.post(.event(.arbiterLost))
         case .record(let record):
             volume?.post(.event(.recordRead(record)))
-            if let record, record.holder == context.node.peer, record.epoch == replica.record?.epoch { return }
+            if let record, record.holder == context.node.peer, record.epoch == replica.record?.epoch {
+                return
+            }
         case .answer(let identifier, let answer):
             if case .refused(let reason, _) = answer { lastRefusal = "\(reason)" }
             volume?.post(.event(.arbiterAnswered(identifier: identifier, answer)))

@@ -14,7 +14,8 @@ enum NodeStart {
     /// Refuses what could not work anyway, in one sentence each.
     static func check(_ settings: Settings) throws(NodeError) {
         guard getuid() == 0 else {
-            throw .refused("a node needs root: it mounts, attaches loop devices and moves an address; start it as root")
+            throw .refused(
+                "a node needs root: it mounts, attaches loop devices and moves an address; start it as root")
         }
         guard access("/dev/fuse", R_OK | W_OK) == 0 else {
             throw .refused("/dev/fuse cannot be opened: load the module with `modprobe fuse`")
@@ -34,7 +35,9 @@ enum NodeStart {
             let file = Descriptor(adopting: number)
             guard clinux_lock_exclusive(file.raw) == 0 else {
                 if errno == EWOULDBLOCK {
-                    throw SystemError(operation: "another daemon of this node runs already and holds", subject: path, code: EWOULDBLOCK)
+                    throw SystemError(
+                        operation: "another daemon of this node runs already and holds", subject: path,
+                        code: EWOULDBLOCK)
                 }
                 throw SystemError(operation: "lock", subject: path, code: errno)
             }
@@ -71,7 +74,8 @@ enum NodeStart {
         let path = MetadataFile.path(besides: volume.backing)
         guard access(volume.backing, F_OK) == 0, access(path, F_OK) == 0 else {
             throw .refused(
-                "group '\(group.name)' has no copy at \(volume.backing) yet: run `tandem init` on this node first")
+                "group '\(group.name)' has no copy at \(volume.backing) yet: run `tandem init` on this node first"
+            )
         }
         let backing = try opened(group) { () throws(BackingError) in
             try BackingFile.open(volume.backing, size: volume.size, access: volume.directIO ? nil : .buffered)
@@ -94,12 +98,15 @@ enum NodeStart {
     private static func opened<File: ~Copyable>(
         _ group: Settings.Group, _ body: () throws(BackingError) -> File
     ) throws(NodeError) -> File {
-        do throws(BackingError) { return try body() } catch { throw .refused("group '\(group.name)': \(error)") }
+        do throws(BackingError) { return try body() } catch {
+            throw .refused("group '\(group.name)': \(error)")
+        }
     }
 
     /// A file of another cluster, group or node, or of another size, is not touched.
     private static func check(
-        _ context: NodeContext, _ group: Settings.Group, _ volume: Settings.Volume, _ file: borrowing MetadataFile
+        _ context: NodeContext, _ group: Settings.Group, _ volume: Settings.Volume,
+        _ file: borrowing MetadataFile
     ) throws(NodeError) {
         let metadata: VolumeMetadata
         do throws(VolumeError) { metadata = try VolumeMetadata(reading: file) } catch {

@@ -25,7 +25,8 @@ final class NodeWorker {
         let control = NodeControl(context)
         self.control = control
         do throws(ControlError) {
-            server = try ControlServer(path: settings.controlSocketPath, journal: context.journal, handler: control)
+            server = try ControlServer(
+                path: settings.controlSocketPath, journal: context.journal, handler: control)
         } catch {
             throw .refused("\(error)")
         }
@@ -46,7 +47,7 @@ final class NodeWorker {
             }
             if let witness = settings.witness {
                 arbiter = try ArbiterClient(context, witness: witness) { name, news in
-                            for group in all where name == nil || group.name == name { group.post(.arbiter(news)) }
+                    for group in all where name == nil || group.name == name { group.post(.arbiter(news)) }
                 }
             } else {
                 arbiter = nil

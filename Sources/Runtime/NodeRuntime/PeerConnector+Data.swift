@@ -119,7 +119,9 @@ extension PeerConnector {
             if state.withLock({ $0.taken.contains(group) }) { return token }
             var poll = PollSet()
             poll.add(wake.descriptor.raw, .readable)
-            do throws(SystemError) { try poll.wait(until: deadline) } catch { throw PeerProblem(text: "\(error)") }
+            do throws(SystemError) { try poll.wait(until: deadline) } catch {
+                throw PeerProblem(text: "\(error)")
+            }
             wake.drain()
         }
         throw PeerProblem(text: "the peer does not take the token for a plain connection")
@@ -186,20 +188,24 @@ extension PeerConnector {
         _ raw: consuming SocketStream, _ preface: PeerPreface, _ deadline: Instant
     ) throws(PeerProblem) {
         let isSealed = preface == .sealed
-        var stream = try PeerStream(raw, channel: try channel(.server([context.key("data")]), isSealed: isSealed))
+        var stream = try PeerStream(
+            raw, channel: try channel(.server([context.key("data")]), isSealed: isSealed))
         try stream.establish(deadline: deadline)
         var expected: String?
         if !isSealed {
             var reader = ByteReader(try stream.receive(16, deadline: deadline))
             let token = reader.readMark()
             expected = state.withLock { $0.tokens.removeValue(forKey: token) }
-            guard expected != nil else { throw PeerProblem(text: "a plain connection without the session's token") }
+            guard expected != nil else {
+                throw PeerProblem(text: "a plain connection without the session's token")
+            }
         }
         let count = Int(try stream.receive(1, deadline: deadline)[0])
         guard 1...PeerPreface.nameMaximum ~= count else { throw PeerProblem(text: "a group without a name") }
         let group = String(decoding: try stream.receive(count, deadline: deadline), as: UTF8.self)
         let isWelcome = state.withLock { state in
-            state.isSessionUp && state.links[group]?.isAllowed == true && (expected == nil || expected == group)
+            state.isSessionUp && state.links[group]?.isAllowed == true
+                && (expected == nil || expected == group)
         }
         try stream.send([isWelcome ? PeerPreface.welcome : PeerPreface.notNow], deadline: deadline)
         guard isWelcome else { return }

@@ -46,7 +46,9 @@ extension PeerConnector {
     private func hearKeeper(_ connection: SecureConnection) throws(SecureConnectionError) {
         let deadline = Instant.now() + Self.greetingLimit
         for _ in context.settings.groups {
-            guard case .resigned(let group) = PeerMessage(try connection.receive(deadline: deadline)) else { return }
+            guard case .resigned(let group) = PeerMessage(try connection.receive(deadline: deadline)) else {
+                return
+            }
             context.journal.record("peer-resigned", ["group": group, "by": "its keeper"])
             deliver(group, .resigned)
         }
@@ -88,7 +90,8 @@ extension PeerConnector {
         let hello = PeerMessage.hello(
             version: PeerMessage.version, node: context.node, settings: own, life: context.life)
         let answer = try exchange(hello, connection)
-        guard case .hello(let version, let node, let settings, _) = answer, version == PeerMessage.version else {
+        guard case .hello(let version, let node, let settings, _) = answer, version == PeerMessage.version
+        else {
             throw PeerProblem(text: "the peer speaks another version; run the same version on both nodes")
         }
         guard node == context.node.peer else {
@@ -96,7 +99,8 @@ extension PeerConnector {
                 text: "both nodes are started as \(context.name); one must say --node \(context.peerName)")
         }
         if settings == own { return }
-        guard case .lines(let theirs) = try exchange(.lines(context.settings.canonicalLines), connection) else {
+        guard case .lines(let theirs) = try exchange(.lines(context.settings.canonicalLines), connection)
+        else {
             throw PeerProblem(text: "the settings differ")
         }
         let difference = Settings.firstDifference(context.settings.canonicalLines, theirs)

@@ -62,7 +62,8 @@ struct PeerStream: ~Copyable {
             if channel == nil {
                 var some: [UInt8] = []
                 let wanted = count - filled
-                switch try io({ () throws(SystemError) in try stream.read(appendingTo: &some, limit: wanted) }) {
+                switch try io({ () throws(SystemError) in try stream.read(appendingTo: &some, limit: wanted) }
+                ) {
                 case .moved(let moved):
                     bytes.replaceSubrange(filled..<filled + moved, with: some)
                     filled += moved
@@ -133,7 +134,9 @@ struct PeerStream: ~Copyable {
         var poll = PollSet()
         poll.add(stream.descriptor.raw, events)
         let ready: Int
-        do throws(SystemError) { ready = try poll.wait(until: deadline) } catch { throw PeerProblem(text: "\(error)") }
+        do throws(SystemError) { ready = try poll.wait(until: deadline) } catch {
+            throw PeerProblem(text: "\(error)")
+        }
         if ready == 0 { throw PeerProblem(text: "no answer in time") }
     }
 }
