@@ -89,6 +89,8 @@ extension VolumeLoop {
                 freeDeparted()
                 closeDeadline = .never
                 adoptNext()
+                // The next connection's first frames leave now, not at the next wake-up.
+                if link.isOpen { pumpLink() }
             }
         }
     }
