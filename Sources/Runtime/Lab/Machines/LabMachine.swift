@@ -56,6 +56,8 @@ public struct LabMachine: Sendable {
     public func kill() throws(LabError) {
         guard let mark = first else { return }
         let loops = loopDevices
+        // Who entered from outside stops with the program that it waits for; stopped, it would not see it die.
+        for entrance in entrances { Glibc.kill(entrance, SIGCONT) }
         mark.signal(SIGKILL)
         let gone: Bool? = LabClock.wait(.seconds(10), every: .milliseconds(2)) {
             () -> Bool? in ProcessTable.status(mark.number)?.startTime == mark.startTime ? nil : true
@@ -96,6 +98,16 @@ public struct LabMachine: Sendable {
         guard let mark = first else { return [] }
         return ProcessTable.sharing(namespaceOf: mark.number).filter {
             $0 != mark.number && ProcessTable.program(of: $0) == program
+        }
+    }
+
+    /// The processes outside that wait for a program inside.
+    var entrances: [Int32] {
+        guard let mark = first else { return [] }
+        let inside = Set(ProcessTable.sharing(namespaceOf: mark.number))
+        let parents = Set(inside.subtracting([mark.number]).compactMap { ProcessTable.status($0)?.parent })
+        return parents.subtracting(inside).filter {
+            $0 > 1 && ProcessTable.program(of: $0)?.hasSuffix("/nsenter") == true
         }
     }
 

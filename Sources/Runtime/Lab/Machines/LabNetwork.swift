@@ -47,6 +47,7 @@ public struct LabNetwork: Sendable {
     func attach(_ machine: LabMachine) throws(LabError) {
         guard let first = machine.first else { throw LabError("\(machine.name) is not up") }
         let address = Self.address(of: machine.name) + "/24"
+        try detach(machine.name)
         try perform(
             [
                 "ip", "link", "add", machine.name, "type", "veth", "peer", "name", "eth0", "netns",
@@ -57,6 +58,12 @@ public struct LabNetwork: Sendable {
         let hardware = Self.hardwareAddress(of: machine.name)
         try perform(["ip", "link", "set", "eth0", "address", hardware, "up"], in: machine)
         try perform(["ip", "address", "add", address, "dev", "eth0"], in: machine)
+    }
+
+    /// Takes away a dead machine's link. The kernel would as well, some time after the machine's end.
+    func detach(_ name: String) throws(LabError) {
+        guard bridge.first != nil else { return }
+        _ = try ChildProcess.run(try bridge.inside(["ip", "link", "delete", name], only: ["--net"]))
     }
 
     /// Drops what `name` sends to `others` and, unless `oneWay`, what they send to it.

@@ -92,7 +92,18 @@ public struct LabTopology: Sendable {
     }
 
     /// Cuts a machine's power.
-    public func kill(_ name: String) throws(LabError) { try machine(name).kill() }
+    public func kill(_ name: String) throws(LabError) {
+        try machine(name).kill()
+        try network.detach(name)
+    }
+
+    /// Stops the product's processes of a machine for that long, as a machine stalls.
+    public func pause(_ name: String, for length: Interval) {
+        let processes = daemonProcesses(name)
+        for process in processes { Glibc.kill(process, SIGSTOP) }
+        LabClock.nap(length)
+        for process in processes + machine(name).entrances { Glibc.kill(process, SIGCONT) }
+    }
 
     /// Kills the product's processes of a machine at once; what they had made there remains.
     public func killDaemon(_ name: String) {

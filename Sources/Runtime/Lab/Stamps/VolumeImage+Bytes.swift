@@ -53,9 +53,13 @@ public struct VolumeImage: ~Copyable, Sendable {
             if longest == 0 { return (count, blocks) }
             for begin in stride(from: 0, to: longest, by: StampedBlock.size) {
                 let end = min(begin + StampedBlock.size, longest)
-                if end <= min(got, other) && first[begin..<end].elementsEqual(second[begin..<end]) {
-                    continue
+                let isEqual = first[begin..<end].withUnsafeBytes { left in
+                    second[begin..<end].withUnsafeBytes { right in
+                        guard let left = left.baseAddress, let right = right.baseAddress else { return true }
+                        return memcmp(left, right, end - begin) == 0
+                    }
                 }
+                if end <= min(got, other) && isEqual { continue }
                 count += 1
                 if blocks.count < most { blocks.append(UInt64(offset + begin) / UInt64(StampedBlock.size)) }
             }

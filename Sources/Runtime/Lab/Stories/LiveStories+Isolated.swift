@@ -55,9 +55,12 @@ extension LiveStories {
     private static func requireOrder(_ run: StoryRun, _ lines: [String]) throws(LabError) {
         let effects: [(name: String, isIn: (String) -> Bool)] = [
             ("freezes", { $0.contains(" frozen ") }),
-            ("lowers the address", { $0.contains("lease-over") || $0.contains("lowerAddress") }),
-            ("answers EIO", { $0.contains("failDevice") }),
-            ("demotes", isRoleSecondary),
+            (
+                "lowers the address",
+                { $0.contains("lease-over") || $0.contains("deposed-step") && $0.contains("lower ") }
+            ),
+            ("answers EIO", { $0.contains("deposed-step") && $0.contains("fail ") }),
+            ("demotes", { $0.contains("deposed-ends") }),
         ]
         var places: [Int] = []
         for (name, isIn) in effects {

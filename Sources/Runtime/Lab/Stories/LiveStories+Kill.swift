@@ -73,7 +73,10 @@ extension LiveStories {
             return
         }
         try run.waitForWrites(on: first, .seconds(60))
+        // Nothing may be under way while the image is compared with the logs.
+        try run.stopWriters()
         try run.check(.flushed, on: first)
+        try run.startWriters(on: [first])
         let absent = first == "node1" ? "node2" : "node1"
         try run.start(absent)
         try finish(run, .flushed)

@@ -23,14 +23,28 @@ extension StoryRun {
         }
     }
 
-    /// Notes what the resync sent, beside what it had to.
-    public func noteResync(before: [StoryStatus]) throws(LabError) {
+    /// Requires that the client was never without an answer for longer than `limit`.
+    public func requireOutageWithin(_ limit: Interval, since begin: Instant) throws(LabError) {
+        let silence = pings.longestSilence(from: begin, to: LabClock.now())
+        guard silence.length <= limit else {
+            throw LabError("the client was without an answer for \(silence.length.text)")
+        }
+    }
+
+    /// Notes what the resync sent, and requires that it is no more than it had to: what was dirty before the heal,
+    /// the extents of the activity logs, and what the writers have written since (`writes` blocks, counted after).
+    public func noteResync(before: [StoryStatus], writes: Int) throws(LabError) {
         let after = ["node1", "node2"].compactMap { lab.status(of: $0) }
         let sent = after.map(\.resyncBytesSent).reduce(0, +)
         let dirty = before.map(\.dirtyBytes).max() ?? 0
         let logged = after.map(\.loggedBytes).max() ?? 0
         note(
             "resync sent \(sent) bytes; dirty before the heal \(dirty) bytes, logged extents \(logged) bytes")
+        // Each writer had one write under way when they were counted.
+        let most = dirty + logged + UInt64(writes + 2 * shares) * UInt64(StampedBlock.size)
+        guard sent <= most else {
+            throw LabError("the resync sent \(sent) bytes; at most \(most) may differ")
+        }
     }
 
     /// Requires that no process of a node waits in the kernel without end (state D), now that time enough has

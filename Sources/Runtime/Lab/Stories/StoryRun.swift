@@ -110,6 +110,11 @@ public final class StoryRun {
         (TextFile.read(lab.directory.daemonLog(name)) ?? "").split(separator: "\n").map { String($0) }
     }
 
+    /// How many writes of all writers were acknowledged so far.
+    public var acknowledged: Int {
+        writers.reduce(0) { sum, writer in sum + records(of: writer).filter { $0.kind == .written }.count }
+    }
+
     /// How many writes of a node's writers were acknowledged so far.
     public func acknowledged(on node: String) -> Int {
         writers.filter { $0.node == node }.reduce(0) { sum, writer in
