@@ -147,6 +147,9 @@ extension LiveStories {
             guard mounted.status == 0 else { throw LabError("mount: \(mounted.output)") }
         }
         try run.lab.install(settings)
+        try run.wait("both nodes hold current data", .seconds(20)) { () throws(LabError) -> Bool? in
+            run.lab.status(of: "node1")?.isSettled == true ? true : nil
+        }
         let outcome = try run.lab.verb(["promote", LabSettings.group], on: "node1", limit: .seconds(60))
         try judge(outcome, "tandem promote", saying: [LabSettings.mountPath], run)
     }
