@@ -41,6 +41,29 @@ public enum Handshake {
         return byAncestry(first, second)
     }
 
+    /// Without an arbiter each granted itself: the record that both go on with when they meet and have not diverged.
+    /// The newer one, if it is of the copy that counts; otherwise one above both, the same on both sides.
+    static func reconciled(_ mine: Hello, _ theirs: Hello, _ outcome: HandshakeOutcome) -> ArbiterRecord? {
+        let first = mine.node == .first ? mine : theirs
+        let second = mine.node == .first ? theirs : mine
+        guard let left = first.record, let right = second.record else { return nil }
+        var common: ArbiterRecord
+        switch outcome {
+        case .inSync: common = left.epoch >= right.epoch ? left : right
+        case .resync(let source, _):
+            common = source == .first ? left : right
+            if !common.copies.contains(source) { common.copies = NodeSet(source) }
+        case .splitBrain, .unrelated, .sizeMismatch, .noSource: return nil
+        }
+        if first.isPrimary != second.isPrimary { common.holder = first.isPrimary ? .first : .second }
+        let other = common.epoch == left.epoch && common.grant == left.grant ? right : left
+        let isEither = common == left || common == right
+        if isEither, common == other || common.epoch > other.epoch { return common }
+        common.epoch = max(left.epoch, right.epoch) + 1
+        common.grant = Mark(high: left.grant.high ^ right.grant.high, low: left.grant.low ^ ~right.grant.low)
+        return common
+    }
+
     private static func newer(_ left: ArbiterRecord?, _ right: ArbiterRecord?) -> ArbiterRecord? {
         guard let left else { return right }
         guard let right else { return left }
@@ -89,7 +112,13 @@ public enum Handshake {
         var differing = first.dirtyBlocks + second.dirtyBlocks
         if second.isRestarted { differing += first.unflushedBlocks }
         if first.isRestarted { differing += second.unflushedBlocks }
-        if differing == 0 { return (.sameNothingDiffers, .inSync) }
+        if differing == 0 {
+            // Nothing differs, but the record names one copy: it takes the other in as after any resync.
+            if !hasArbiter, let record = newer(first.record, second.record), record.copies != .both {
+                return (.sameNothingDiffers, .resync(source: record.copies.contains(.first) ? .first : .second, full: false))
+            }
+            return (.sameNothingDiffers, .inSync)
+        }
         if first.isRestarted != second.isRestarted {
             return (.sameOneRestarted, .resync(source: first.isRestarted ? second.node : first.node, full: false))
         }

@@ -11,18 +11,15 @@ extension Replica {
             return
         }
         requests[slot] = Request(kind: .flush)
-        if has(.soloFlushBeforeGrant), isFrozen || has(.flushWithoutPeer) && !isMirroring {
-            requests[slot].kind = .free
-            actions.append(.complete(slot: slot, .done))
-            return
-        }
         flush.queued.append(slot)
         flush.isWanted = true
     }
 
     /// Whether a flush may start: its answer must be possible.
     private var mayFlush: Bool {
-        if flush.isActive || flush.localOutstanding || isFrozen || isDiskFailed { return false }
+        if flush.isActive || flush.localOutstanding || isDiskFailed { return false }
+        if has(.soloFlushBeforeGrant), link != .up { return roleStage == .settled }
+        if isFrozen { return false }
         if sync == .gatedSource, resync.stage != .flushing, !has(.targetCountsAsCopy) { return false }
         if link != .up, needsPeer, !has(.flushWithoutPeer) { return false }
         switch roleStage {

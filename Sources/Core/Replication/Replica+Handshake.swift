@@ -84,28 +84,26 @@ extension Replica {
         markForRestartedPeer(at: now, &actions)
     }
 
-    /// A peer that has restarted may have lost what it acknowledged: durably marked before the tuples are compared.
+    /// A peer that has restarted may have lost what it acknowledged: marked before the tuples are compared, durably
+    /// (`bitmapBeforeResync`) before anything is done about it.
     mutating func markForRestartedPeer(at now: Instant, _ actions: inout [ReplicaAction]) {
         guard link == .greeted, let hello = peerHello else { return }
-        guard hello.isRestarted, !has(.restartedPeerNotMarked) else {
-            conclude(at: now, &actions)
-            return
-        }
-        if isPrimary {
-            var ranges: [Range<Int>] = []
-            for slot in active where requests[slot].kind == .write || requests[slot].kind == .zero {
-                ranges.append(requests[slot].blocks)
+        if hello.isRestarted, !has(.restartedPeerNotMarked) {
+            if isPrimary {
+                for slot in active where requests[slot].kind == .write || requests[slot].kind == .zero {
+                    mark(requests[slot].blocks)
+                }
             }
-            for range in ranges { mark(range) }
+            markUnflushed()
         }
-        markUnflushed()
-        store([.bitmap(.bitmapPeerRestarted)], then: .peerMarked, at: now, &actions)
+        conclude(at: now, &actions)
     }
 
     /// Both greetings are known, all marks are durable: the table's answer.
     mutating func conclude(at now: Instant, _ actions: inout [ReplicaAction]) {
         guard link == .greeted, let hello = peerHello, var mine = greetingSent else { return }
-        mine.record = record
+        // Without an arbiter both look at what was greeted with: who reconciles must not change the question.
+        if configuration.hasArbiter { mine.record = record }
         var theirs = hello
         if configuration.hasArbiter, (theirs.record?.epoch ?? 0) < (record?.epoch ?? 0) { theirs.record = record }
         // A target that ended its resync is whole as soon as the record names it, also if it learns that just now.
@@ -117,10 +115,16 @@ extension Replica {
         let (row, outcome) = Handshake.decide(
             mine, theirs, hasArbiter: configuration.hasArbiter,
             grantsOfOneEpochEqual: has(.grantsOfOneEpochEqual))
+        if !configuration.hasArbiter, let common = Handshake.reconciled(mine, theirs, outcome), common != record {
+            // Back here when it is stored.
+            adopt(common, at: now, &actions)
+            return
+        }
         actions.append(.note(.handshake(row)))
         agreed = outcome
         switch outcome {
         case .inSync:
+            connectionsAllowed = true
             // Frames may flow only when the other has concluded too.
             link = .preparing
             selfReady = true
@@ -169,6 +173,8 @@ extension Replica {
             closeLink(.splitBrain, at: now, &actions)
             return
         }
+        // Who stood alone as a Primary that would have been overwritten, and is none now, has not diverged.
+        connectionsAllowed = true
         link = .preparing
         if full { mark(0..<dirty.capacity) }
         // What is in flight is copied with it (R5).

@@ -56,6 +56,7 @@ extension Replica {
     mutating func framesApplied(_ slot: SlotIndex, ok: Bool, at now: Instant, _ actions: inout [ReplicaAction]) {
         let request = requests[slot]
         recent.insert(request.blocks)
+        if has(.clearBeforeDurable) { clearEarly(request.range.wholeUnits(of: BlockSize.block)) }
         release(slot)
         actions.append(.complete(slot: slot, ok ? .done : .failed))
         if !ok {
@@ -72,8 +73,9 @@ extension Replica {
     // MARK: connection
 
     mutating func linkUp(at now: Instant, _ actions: inout [ReplicaAction]) {
-        guard connectionsAllowed, !isDiskFailed else {
-            actions.append(.closeLink(connectionsAllowed ? .diskFailed : .disconnected))
+        // Who has diverged greets, so that the other learns it too (G7).
+        guard connectionsAllowed || hasDiverged, !isDiskFailed else {
+            actions.append(.closeLink(isDiskFailed ? .diskFailed : .disconnected))
             return
         }
         if link != .down { endLink(at: now, &actions) }
@@ -97,7 +99,10 @@ extension Replica {
     }
 
     mutating func closeLink(_ reason: CloseReason, at now: Instant, _ actions: inout [ReplicaAction]) {
-        if reason.standsAlone { connectionsAllowed = false }
+        if reason.standsAlone {
+            connectionsAllowed = false
+            hasDiverged = reason != .disconnected
+        }
         guard link != .down else { return }
         actions.append(.closeLink(reason))
         endLink(at: now, &actions)
@@ -187,7 +192,12 @@ extension Replica {
     }
 
     mutating func freeze(at now: Instant, _ actions: inout [ReplicaAction]) {
-        guard !isFrozen, roleStage == .settled || isDemoting else { return }
+        guard roleStage == .settled || isDemoting else { return }
+        if isFrozen {
+            // A connection came and went before its handshake was over: the question stands.
+            if adopting == nil { wantNarrow(&actions) }
+            return
+        }
         isFrozen = true
         actions.append(.note(.frozen))
         actions.append(.setTimer(.freeze, now + configuration.freezeTimeout))

@@ -24,10 +24,8 @@ enum Continuation: Sendable {
     case goneAlone(epoch: UInt64)
     case becamePrimary(epoch: UInt64)
     case deposedMarked
-    case peerMarked
     case resyncPrepared
     case targetStored
-    case sourceStored
     case logCleared(thenHandOver: Bool)
 }
 
@@ -122,10 +120,8 @@ extension Replica {
         case .goneAlone(let epoch): goneAlone(epoch: epoch, at: now, &actions)
         case .becamePrimary(let epoch): becamePrimary(epoch: epoch, at: now, &actions)
         case .deposedMarked: deposedMarked(at: now, &actions)
-        case .peerMarked: conclude(at: now, &actions)
         case .resyncPrepared: resyncPrepared(at: now, &actions)
         case .targetStored: targetStored(at: now, &actions)
-        case .sourceStored: sourceStored(at: now, &actions)
         case .logCleared(let handOver): logCleared(thenHandOver: handOver, at: now, &actions)
         }
     }
@@ -146,7 +142,7 @@ extension Replica {
             record = adopting ?? record
             adopting = nil
             depose(at: now, &actions)
-        case .nothing, .started, .logReady, .peerMarked, .resyncPrepared, .targetStored, .sourceStored: break
+        case .nothing, .started, .logReady, .resyncPrepared, .targetStored: break
         }
     }
 
@@ -154,7 +150,8 @@ extension Replica {
 
     mutating func start(at now: Instant, _ actions: inout [ReplicaAction]) {
         precondition(!isStarted, "a replica starts once")
-        if superblock.intent != nil, has(.intentForgottenByRestart) { superblock.intent = nil }
+        // Without an arbiter a request that was not granted by its own store has reached nobody.
+        if has(.intentForgottenByRestart) || !configuration.hasArbiter { superblock.intent = nil }
         if superblock.intent != nil {
             superblock.intent?.restarted = true
             reach(.intentSurvivedRestart, &actions)

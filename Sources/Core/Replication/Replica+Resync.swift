@@ -58,17 +58,13 @@ extension Replica {
 
     mutating func advanceResync(at now: Instant, _ actions: inout [ReplicaAction]) {
         guard sync == .source || sync == .gatedSource, link == .up else { return }
-        switch resync.stage {
-        case .copying: copyNext(at: now, &actions)
-        case .draining:
-            if active.isEmpty, !flush.isActive {
-                resync.stage = .flushing
-                flush.isForResync = true
-                flush.isWanted = true
-            }
-        case .flushing:
-            if !flush.isForResync { finishCopying(at: now, &actions) }
-        case .finishing, .widening: break
+        // Each stage may end at once: no other event need come to go on.
+        if resync.stage == .flushing, !flush.isForResync { finishCopying(at: now, &actions) }
+        if resync.stage == .copying { copyNext(at: now, &actions) }
+        if resync.stage == .draining, active.isEmpty, !flush.isActive {
+            resync.stage = .flushing
+            flush.isForResync = true
+            flush.isWanted = true
         }
     }
 
@@ -146,23 +142,13 @@ extension Replica {
         }
         send(
             .resyncDone(current: superblock.generations.current, history: superblock.generations.history), &actions)
-        store([.bitmap(.bitmapCleared), .superblock(.sourceComplete)], then: .sourceStored, at: now, &actions)
+        // The identifiers become durable with the request to widen; gated, they have not changed.
+        store([.bitmap(.bitmapCleared)], then: .nothing, at: now, &actions)
     }
 
-    mutating func sourceStored(at now: Instant, _ actions: inout [ReplicaAction]) {
-        guard sync == .source || sync == .gatedSource, resync.stage == .finishing else { return }
-        resync.sourceStored = true
-        endIfBothStored(at: now, &actions)
-    }
-
+    /// The target has all, durably.
     mutating func peerStored(at now: Instant, _ actions: inout [ReplicaAction]) {
         guard sync == .source || sync == .gatedSource, resync.stage == .finishing else { return }
-        resync.targetStored = true
-        endIfBothStored(at: now, &actions)
-    }
-
-    private mutating func endIfBothStored(at now: Instant, _ actions: inout [ReplicaAction]) {
-        guard resync.sourceStored, resync.targetStored else { return }
         actions.append(.note(.resyncEnded(isSource: true, bytesSent: resync.bytesSent)))
         isRestarted = false
         waitingForPeer = false

@@ -15,9 +15,12 @@ extension Replica {
         case .leave:
             if !isPrimary, record?.copies == .both { wantAsk(.leave, at: now, &actions) }
         case .muted: muted(at: now, &actions)
-        case .connect: connectionsAllowed = true
+        case .connect:
+            connectionsAllowed = true
+            hasDiverged = false
         case .disconnect:
             connectionsAllowed = false
+            hasDiverged = false
             closeLink(.disconnected, at: now, &actions)
         default: preconditionFailure("not a command")
         }
@@ -189,7 +192,8 @@ extension Replica {
 
     mutating func deposedMarked(at now: Instant, _ actions: inout [ReplicaAction]) {
         guard roleStage == .marking else { return }
-        if let new = adopting, superblock.record == new {
+        // A record that came while the superblock was written is not in it; its own store will act.
+        if let new = adopting, superblock.record == new, !jobs.contains(where: \.storesRecord) {
             record = new
             adopting = nil
         }

@@ -216,7 +216,15 @@ extension Replica {
             if state.contains(.firstEdgeEqual) { recent.insert(blocks.lowerBound) }
             if state.contains(.lastEdgeEqual) { recent.insert(blocks.upperBound - 1) }
         }
-        if has(.clearBeforeDurable), sync != .none { dirty.remove(whole) }
+        if has(.clearBeforeDurable) { clearEarly(whole) }
+    }
+
+    /// The deliberate fault: bits go out, also on disk, as soon as both have the block.
+    mutating func clearEarly(_ blocks: Range<Int>) {
+        guard sync != .none, !blocks.isEmpty else { return }
+        dirty.remove(blocks)
+        changedPages.insert(pages(of: blocks))
+        if jobs.isEmpty { jobs.append(Job(steps: [.bitmap(.evictionBitmap)], then: .nothing)) }
     }
 
     mutating func release(_ slot: SlotIndex) {

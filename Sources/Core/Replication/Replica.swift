@@ -18,6 +18,8 @@ public struct ReplicaConfiguration: Sendable {
     /// where few blocks shall meet many extents.
     public var extent: UInt64
     public var breaks: ReplicaBreaks
+    /// Whether each branch of the rules that is taken is told as a note; for the simulator's counts, off elsewhere.
+    public var tellsBranches = false
 
     public init(
         me: NodeIndex, hasArbiter: Bool = true, freezeTimeout: Interval = .seconds(60),
@@ -90,6 +92,8 @@ public struct Replica: Sendable {
 
     // The connection.
     var connectionsAllowed = true
+    /// It stands alone because the data has diverged.
+    var hasDiverged = false
     var peerHello: Hello?
     var greetingSent: Hello?
     var control: [ControlFrame] = []
@@ -205,6 +209,9 @@ public struct Replica: Sendable {
         return frame
     }
 
+    /// Whether no connection is wanted: by order, or because the data has diverged.
+    public var standsAlone: Bool { !connectionsAllowed }
+
     /// The request that is open (R3).
     public var openRequest: ArbiterRequest? { superblock.intent }
 
@@ -235,7 +242,7 @@ public struct Replica: Sendable {
     var needsPeer: Bool { effectiveCopies.contains(me.peer) }
 
     mutating func reach(_ branch: RuleBranch, _ actions: inout [ReplicaAction]) {
-        actions.append(.note(.ruleReached(branch)))
+        if configuration.tellsBranches { actions.append(.note(.ruleReached(branch))) }
     }
 
     func has(_ fault: ReplicaBreaks) -> Bool { configuration.breaks.contains(fault) }

@@ -18,8 +18,13 @@ public enum SlotLayout {
     public static let resyncRunMaximum: UInt64 = 128 << 10
 }
 
-/// Every place where something must be durable before the next thing happens. Each has its number; the test build
-/// can leave out the fdatasync of one number, and a test or the simulator must notice.
+/// Every place where something is stored. Each has its number; the test build can leave out the fdatasync of one
+/// number, and a test or the simulator must notice.
+///
+/// Two numbers are free because what they made durable is durable anyway before anything is done with it: 14, the
+/// source's identifiers after a resync (the request to widen is stored in the same superblock before it is sent), and
+/// 18, the marks of what a restarted peer may have lost (`bitmapBeforeResync` stores them before a block moves, and
+/// until then the activity log of whoever was Primary names their extents).
 public enum SyncPoint: UInt8, Sendable, Hashable, CaseIterable {
     /// A client's flush, on the Primary's data.
     case clientFlush = 1
@@ -47,18 +52,17 @@ public enum SyncPoint: UInt8, Sendable, Hashable, CaseIterable {
     case targetInconsistent = 12
     /// The target's identifiers after the last block, before it says so.
     case targetComplete = 13
-    /// The source's identifiers, before it asks for the wider record.
-    case sourceComplete = 14
     /// The bitmap with every logged extent or-ed in, before the first handshake after an unclean end.
     case logReplay = 15
     /// The bitmap with the ranges that failed, before EIO is answered.
     case bitmapDeposed = 16
     /// The emptied activity log after an orderly demotion.
     case logCleared = 17
-    /// The bitmap with the peer's lost ranges, before the tuples are compared.
-    case bitmapPeerRestarted = 18
-    /// The bitmap after bits were cleared; late is only more to copy.
+    /// The bitmap after bits were cleared; late is only more to copy, so it is written and not synced.
     case bitmapCleared = 19
+
+    /// Whether an fdatasync follows the write.
+    public var isSynced: Bool { self != .bitmapCleared }
 }
 
 /// How a request of the device ends.
@@ -81,7 +85,7 @@ public enum ReplicaAction: Sendable, Hashable {
     // what it stores from the replica at once, before it handles another event.
     /// Writes `Replica.superblock` to the older slot, then fdatasync.
     case storeSuperblock(SyncPoint)
-    /// Writes the pages of `Replica.storingPages` from `Replica.dirty`, then fdatasync.
+    /// Writes the pages of `Replica.storingPages` from `Replica.dirty`, then, if `isSynced`, fdatasync.
     case storeBitmap(SyncPoint)
     /// Writes `Replica.logTransaction` to its block of the ring, then fdatasync.
     case storeLog(SyncPoint)

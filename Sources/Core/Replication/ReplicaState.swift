@@ -76,7 +76,7 @@ struct ResyncState: Sendable {
         /// New writes wait, what is in flight ends.
         case draining
         case flushing
-        /// Bitmap and identifiers are stored, on the target too.
+        /// Bitmap and identifiers are stored on the target.
         case finishing
         /// The wider record is asked for.
         case widening
@@ -85,8 +85,6 @@ struct ResyncState: Sendable {
     var stage = Stage.copying
     var cursor = 0
     var bytesSent: UInt64 = 0
-    var sourceStored = false
-    var targetStored = false
 }
 
 /// How far the asking for a new record is.

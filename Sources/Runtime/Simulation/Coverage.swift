@@ -39,15 +39,34 @@ public struct Coverage: Sendable {
         events += other.events
     }
 
+    private static let verdicts = [
+        "verdict: the peer is back", "verdict: go on alone", "verdict: deposed", "verdict: none in time",
+        "log replayed", "disk failed", "old frame refused",
+    ]
+
     /// One line each, zeroes included, in the order of declaration.
     public var lines: [String] {
-        let verdicts = [
-            "verdict: the peer is back", "verdict: go on alone", "verdict: deposed", "verdict: none in time",
-            "log replayed", "disk failed", "old frame refused",
-        ]
-        return RuleBranch.allCases.map { "rule \($0): \(branches[$0] ?? 0)" }
+        RuleBranch.allCases.map { "rule \($0): \(branches[$0] ?? 0)" }
             + HandshakeRow.allCases.map { "handshake \($0): \(rows[$0] ?? 0)" }
-            + verdicts.map { "\($0): \(others[$0] ?? 0)" }
+            + Self.verdicts.map { "\($0): \(others[$0] ?? 0)" }
+    }
+
+    /// Takes back what `lines` wrote, and the two totals; false for a name that it does not know.
+    mutating func restore(_ name: String, _ value: Int) -> Bool {
+        if name == "seeds" {
+            seeds = value
+        } else if name == "events" {
+            events = value
+        } else if let branch = RuleBranch.allCases.first(where: { "rule \($0)" == name }) {
+            branches[branch] = value
+        } else if let row = HandshakeRow.allCases.first(where: { "handshake \($0)" == name }) {
+            rows[row] = value
+        } else if Self.verdicts.contains(name) {
+            others[name] = value
+        } else {
+            return false
+        }
+        return true
     }
 
     /// What was never reached.

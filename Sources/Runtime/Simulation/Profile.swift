@@ -1,19 +1,39 @@
-public import Quorum
-public import Replication
-
-/// Which faults a run may meet, and how often: a swarm, so that no fault hides another.
+/// What surrounds the pair in a run, and by which of the promises it is judged.
 public struct Profile: Sendable {
-    /// Deliberate faults of the machines, for the tests of the simulator itself.
-    public var breaks: ReplicaBreaks = []
-    public var quorumBreaks: QuorumBreaks = []
-    /// The fdatasync that is left out.
-    public var skippedSync: SyncPoint?
-    /// Whether there is a witness; otherwise `arbiter: none`.
-    public var hasArbiter = true
+    /// Which world it is.
+    public enum Kind: String, Sendable, Hashable, CaseIterable {
+        /// A witness grants, and nothing outside the fault model happens: all invariants.
+        case arbiter
+        /// `arbiter: none`: both may go alone. What differs is detected on both sides and overwritten by none (I12).
+        case noArbiter = "none"
+        /// The witness's disk goes back at any time and is reseeded by force: outside G3, still I12, I13 and I23.
+        case beyond
+    }
+
+    public var kind: Kind
+    /// A deliberate fault of the machines, for the tests of the simulator itself.
+    public var fault: DeliberateBreak?
     /// Virtual seconds with faults.
     public var faultSeconds: UInt64 = 6
 
-    public init() {}
+    public init(_ kind: Kind, fault: DeliberateBreak? = nil) {
+        self.kind = kind
+        self.fault = fault
+    }
+
+    /// The world that a seed is run in when none is named: mostly the first.
+    public init(ofSeed seed: UInt64, fault: DeliberateBreak? = nil) {
+        switch seed % 16 {
+        case 7, 11: self.init(.noArbiter, fault: fault)
+        case 13, 15: self.init(.beyond, fault: fault)
+        default: self.init(.arbiter, fault: fault)
+        }
+    }
+
+    /// Whether there is a witness.
+    var hasArbiter: Bool { kind != .noArbiter }
+    /// Whether every completed write can be held against what a holder serves.
+    var keepsGuarantees: Bool { kind == .arbiter }
 }
 
 /// The rates of one seed, drawn from it.
@@ -27,6 +47,7 @@ struct Swarm {
     var connectionBreak = 0
     var slowDisk = 0
     var actionCrash = 0
+    var crashAgain = 0
     var pause = 0
     var diskMicroseconds = 0
     var networkMicroseconds = 0

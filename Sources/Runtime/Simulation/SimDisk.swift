@@ -47,6 +47,12 @@ struct SimDisk {
 
     // MARK: data
 
+    /// The disk as it was made, before the run.
+    mutating func fill(with value: UInt32) {
+        for cell in current.indices { current[cell] = value }
+        durable = current
+    }
+
     /// Hands a write to the disk; `finish` ends it.
     mutating func begin(_ cells: [(cell: Int, value: UInt32)]) -> Int {
         underWayNext += 1
@@ -82,7 +88,7 @@ struct SimDisk {
         guard let write = metaUnderWay else { return }
         metaUnderWay = nil
         metaPending.append(write)
-        if point == skipped { return }
+        if point == skipped || !point.isSynced { return }
         for write in metaPending { apply(write) }
         metaPending.removeAll()
     }
@@ -167,7 +173,6 @@ struct SimDisk {
         return slots.compactMap { $0 }.filter { $0 != ActivityLogTransaction.emptyExtent }
     }
 
-    /// An eviction that is under way has not left the bitmap's pages that it needs: what the file would say if the
-    /// power were cut and nothing volatile survived.
-    var durableBitmap: [UInt64] { bitmap }
+    /// Whether the durable bitmap marks the block.
+    func isMarked(_ block: Int) -> Bool { bitmap[block / 64] >> UInt64(block % 64) & 1 == 1 }
 }

@@ -50,6 +50,9 @@ final class SimNode {
     var isDeviceClosing = false
     var closingCommand: ReplicaEvent?
     var openWrites: [SlotIndex: UInt32] = [:]
+    /// Writes that were handed to the disk and not answered; and those of them when the node went on alone.
+    var issuedWrites: Set<UInt32> = []
+    var frozenWrites: Set<UInt32> = []
     var openFlushes: [SlotIndex: [UInt32]] = [:]
     var openReads: Set<SlotIndex> = []
 

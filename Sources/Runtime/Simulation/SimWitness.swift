@@ -20,7 +20,7 @@ struct SimWitness {
     mutating func start(at now: Instant, _ world: World) {
         machine = Witness(
             record: durable, granted: durableGranted, configuration: WitnessConfiguration(promise: .milliseconds(1100)),
-            at: now, breaks: world.profile.quorumBreaks)
+            at: now, breaks: world.profile.fault?.quorum ?? [])
     }
 }
 
@@ -55,7 +55,12 @@ extension World {
         transmit(Direction(from: Int(node.index.rawValue), to: Self.witnessPlace)) { world in
             guard world.witness.sessions[Int(node.index.rawValue)] == session else { return }
             world.witness.machine?.heard(node.index, isRestarted: restarted, holding: holding, at: world.now)
+            let before = world.witness.machine?.record
             if let record { world.witness.machine?.told(record) }
+            if world.witness.machine?.record != before {
+                // DESIGN 7: a record is created by `init` or `adopt` only, never because a node tells one.
+                world.fail(Violation("I20", "the witness took a record over from \(node.index)"))
+            }
         }
     }
 
@@ -75,6 +80,7 @@ extension World {
     func ask(from node: SimNode) {
         guard let session = node.session, let request = node.replica.openRequest else { return }
         log("\(node.index) asks \(request.purpose) from e\(request.expectedEpoch)")
+        judgeRequest(request, of: node)
         transmit(Direction(from: Int(node.index.rawValue), to: Self.witnessPlace)) { world in
             // A request whose session has ended is dropped.
             guard world.witness.sessions[Int(node.index.rawValue)] == session else { return }
@@ -88,6 +94,7 @@ extension World {
         let answer = machine.decide(request, mark: Mark(using: &network), at: now)
         witness.machine = machine
         log("witness \(answer)")
+        if case .granted(let record) = answer { judgeWidening(request, record) }
         guard case .granted(let record) = answer, before != record else {
             reply(to: node, session, .arbiterAnswered(identifier: request.identifier, answer))
             return
@@ -128,6 +135,7 @@ extension World {
 
     /// I20: never two grants of one epoch.
     private func judgeGrant(_ record: ArbiterRecord) {
+        guard profile.keepsGuarantees else { return }
         if let other = epochGrants[record.epoch], other != record.grant, witness.history.isEmpty == false,
             witness.history.contains(where: { $0.0.epoch == record.epoch }) || witness.durable?.epoch == record.epoch
         {

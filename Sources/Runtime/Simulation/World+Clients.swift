@@ -62,6 +62,9 @@ extension World {
         }
         if let write = node.openWrites.removeValue(forKey: slot) {
             log("\(node.index) write \(write) \(oracle.writes[Int(write)].cells) \(status)")
+            judgeMarks(write, status, on: node)
+            node.issuedWrites.remove(write)
+            node.frozenWrites.remove(write)
             if status == .done {
                 judgeCompletion(write, on: node)
                 let died = nodes.filter(\.isDiskDead).reduce(into: NodeSet()) { $0.insert(NodeSet($1.index)) }
@@ -89,12 +92,14 @@ extension World {
 
     /// I4: a write is completed only when all of `copies` have it.
     private func judgeCompletion(_ write: UInt32, on node: SimNode) {
+        guard profile.keepsGuarantees else { return }
         let missing = requiredCopies(of: node).subtracting(oracle.writes[Int(write)].storedBy)
         guard !missing.isEmpty else { return }
         fail(Violation("I4", "\(node.index) completed write \(write), which copy \(missing.rawValue) never had"))
     }
 
     private func judgeFlush(_ covered: [UInt32], on node: SimNode) {
+        guard profile.keepsGuarantees else { return }
         for member in nodes where requiredCopies(of: node).contains(member.index) && !member.isDiskDead {
             do throws(Violation) {
                 try oracle.judgeFlush(covered, member.disk, of: member.index)
@@ -105,6 +110,8 @@ extension World {
     func dropClient(of node: SimNode) {
         node.openWrites.removeAll()
         node.openFlushes.removeAll()
+        node.issuedWrites.removeAll()
+        node.frozenWrites.removeAll()
         node.openReads.removeAll()
         node.hasDevice = false
         node.isDeviceClosing = false
@@ -124,12 +131,13 @@ extension World {
         guard node.isUp, !node.replica.isPrimary, !areClientsStopped || isHealed else { return }
         let peer = nodes[Int(node.index.peer.rawValue)]
         if node.connection == nil {
-            if now.since(node.lastHeard) > .milliseconds(700) || network.chance(in: 20) {
+            let isSilent = now.since(node.lastHeard) > .milliseconds(profile.hasArbiter ? 700 : 1500)
+            if isSilent || network.chance(in: profile.hasArbiter ? 20 : 200) {
                 deliver(.promote, to: node)
             }
         } else if now.since(node.lastHeard) > .milliseconds(700), peer.replica.isPrimary || network.chance(in: 8) {
             deliver(.takeOver, to: node)
-        } else if network.chance(in: 40) {
+        } else if network.chance(in: profile.hasArbiter ? 40 : 400) {
             deliver(.takeOver, to: node)
         } else if !peer.replica.isPrimary || !peer.isUp || network.chance(in: 40) {
             deliver(.promote, to: node)

@@ -96,6 +96,7 @@ extension World {
     }
 
     private func tryConnect() {
+        guard !nodes.allSatisfy(\.replica.standsAlone) else { return }
         let open = !cut.contains(Direction(from: 0, to: 1)) && !cut.contains(Direction(from: 1, to: 0))
         guard open, nodes.allSatisfy(\.isUp), nodes.contains(where: { $0.connection == nil }) else { return }
         // Mostly both ends know that the old one is gone; sometimes the new one tells.

@@ -17,6 +17,7 @@ extension World {
         }
         node.actions.removeAll(keepingCapacity: true)
         node.replica.handle(event, at: now, into: &node.actions)
+        judgeState(of: node)
         let actions = node.actions
         for action in actions {
             if let left = node.actionsUntilCrash {
@@ -104,6 +105,7 @@ extension World {
         case .promotionRefused(let reason): log("\(node.index) promotion refused: \(reason)")
         case .note(let note):
             coverage.count(note)
+            if note == .narrowed { node.frozenWrites = node.issuedWrites }
             log("\(node.index) \(note)")
         }
     }
@@ -115,7 +117,11 @@ extension World {
         let cells = SimNode.cells(of: range)
         let values = node.values[slot]
         let taints = node.taints[slot]
-        if SlotLayout.client.contains(slot) { judgeLog(range, on: node) }
+        if let write = node.openWrites[slot] {
+            node.issuedWrites.insert(write)
+            judgeLog(range, on: node)
+        }
+        if SlotLayout.peer.contains(slot) { judgeOverwriting(slot, on: node) }
         let write = node.disk.begin(Array(zip(cells, values)))
         let fails = diskFails(node)
         later(node, diskLatency) { world, node in
@@ -157,7 +163,6 @@ extension World {
 
     /// I10: a write to a cold extent is not submitted before that extent is durably in the log.
     private func judgeLog(_ range: ByteRange, on node: SimNode) {
-        guard profile.skippedSync == nil else { return }
         let logged = node.disk.loggedExtents(capacity: swarm.logCapacity)
         for extent in range.units(of: UInt64(Self.extentBlocks) * BlockSize.block)
         where !logged.contains(UInt32(extent)) {
@@ -195,12 +200,12 @@ extension World {
             fail(Violation("I14", "\(node.index) is Primary with a copy that is \(node.replica.superblock.condition)"))
         }
         judge(node)
-        if profile.hasArbiter, violation == nil { oracle.epochStarts(from: node.disk) }
+        if profile.keepsGuarantees, violation == nil { oracle.epochStarts(from: node.disk) }
     }
 
     /// I1 to I3 on what the recorded holder would serve now.
     func judge(_ node: SimNode) {
-        guard profile.hasArbiter, let standing = witness.durable, standing.holder == node.index,
+        guard profile.keepsGuarantees, let standing = witness.durable, standing.holder == node.index,
             standing.epoch == node.replica.record?.epoch, !node.hasOpenRequests, !node.isDiskDead
         else { return }
         do throws(Violation) { try oracle.judge(node.disk, of: node.index) } catch { fail(error) }
@@ -243,6 +248,9 @@ extension World {
         log("\(node.index) restarts")
         node.replica = replica
         node.isUp = true
+        if !isHealed, swarm.crashAgain > 0, faults.chance(in: swarm.crashAgain) {
+            node.actionsUntilCrash = faults.below(12)
+        }
         deliver(.start, to: node)
         connectWitness(node, after: 1 + network.below(20_000))
     }

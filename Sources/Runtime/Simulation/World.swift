@@ -62,35 +62,44 @@ public final class World {
         swarm = Self.drawSwarm(&setup)
         let record = ArbiterRecord(epoch: 1, grant: Mark(high: 1, low: 1), holder: .first, copies: .both)
         witness = SimWitness(record: record)
-        for index in NodeIndex.allCases {
+        epochGrants[1] = record.grant
+        let origins = Origin.draw(profile, &setup)
+        for (index, origin) in zip(NodeIndex.allCases, origins) {
             let superblock = Superblock(
                 size: UInt64(Self.blocks) * BlockSize.block, node: index, logCapacity: UInt32(swarm.logCapacity),
-                generations: GenerationTuple(current: .zeroes, bitmap: .none, history: []), condition: .consistent,
-                record: record, intent: nil, ownership: 0)
+                generations: origin.generations, condition: origin.condition, record: record, intent: nil,
+                ownership: 0)
             var disk = SimDisk(blocks: Self.blocks, superblock: superblock)
-            disk.skipped = profile.skippedSync
+            disk.skipped = profile.fault?.skippedSync
             let replica = Self.replica(of: disk, profile, seed: setup.next())
             nodes.append(SimNode(index: index, disk: disk, replica: replica ?? Self.unreadable(disk)))
         }
-        epochGrants[1] = record.grant
+        for (node, origin) in zip(nodes, origins) where origin.hasData {
+            let write = oracle.issue(on: node.index, 0..<Self.blocks * SimDisk.cellsPerBlock)
+            node.disk.fill(with: write)
+            oracle.stored(write, by: node.index)
+            oracle.completed(write, bothNamed: false, died: [])
+        }
     }
 
     private static func drawSwarm(_ random: inout SeededGenerator) -> Swarm {
         func rate(_ values: [Int]) -> Int { values[random.below(values.count)] }
         return Swarm(
-            crash: rate([0, 0, 8, 4, 2]), crashWitness: rate([0, 0, 16, 6]), loseWitnessDisk: rate([0, 0, 0, 24]),
+            crash: rate([0, 0, 8, 4, 2]), crashWitness: rate([0, 0, 16, 6]), loseWitnessDisk: rate([0, 0, 24, 8]),
             cut: rate([0, 6, 3, 2]), diskError: rate([0, 0, 0, 0, 400]), operatorAction: rate([0, 8, 4]),
-            connectionBreak: rate([0, 8, 3]), slowDisk: rate([0, 0, 50]), actionCrash: rate([0, 3, 1]), pause: rate([0, 0, 8, 4]),
+            connectionBreak: rate([0, 8, 3]), slowDisk: rate([0, 0, 50]), actionCrash: rate([0, 3, 1]),
+            crashAgain: rate([0, 0, 3]), pause: rate([0, 0, 8, 4]),
             diskMicroseconds: rate([100, 500, 3000]), networkMicroseconds: rate([100, 1000, 20000]),
-            thinkMilliseconds: rate([2, 8, 30]), logCapacity: rate([2, 3, 7]))
+            thinkMilliseconds: rate([2, 8, 30]), logCapacity: random.chance(in: 24) ? 2000 : rate([2, 3, 7]))
     }
 
     static func replica(of disk: SimDisk, _ profile: Profile, seed: UInt64) -> Replica? {
         guard let log = disk.replay(capacity: Int(disk.superblock.logCapacity)) else { return nil }
-        let configuration = ReplicaConfiguration(
+        var configuration = ReplicaConfiguration(
             me: disk.superblock.node, hasArbiter: profile.hasArbiter, freezeTimeout: .seconds(4),
             waitForPeer: .seconds(2), askAgain: .milliseconds(400), transferLogBlocks: 48,
-            extent: UInt64(extentBlocks) * BlockSize.block, breaks: profile.breaks)
+            extent: UInt64(extentBlocks) * BlockSize.block, breaks: profile.fault?.replica ?? [])
+        configuration.tellsBranches = true
         return Replica(
             configuration: configuration, superblock: disk.superblock, dirtyWords: disk.bitmap,
             loggedExtents: log.extents, nextLogNumber: log.nextNumber, seed: seed)
@@ -156,15 +165,25 @@ public final class World {
         witness.start(at: now, self)
         tickConnect()
         tickFaults()
+        tickReseed()
         log("seed \(seed) \(swarm)")
     }
 
     /// What stands at the end, for the message.
     var summary: String {
-        nodes.map { node in
-            let r = node.replica
-            return
-                "\(node.index): up \(node.isUp) primary \(r.isPrimary) link \(r.link) sync \(r.sync) epoch \(r.record?.epoch ?? 0) copies \(r.record?.copies.rawValue ?? 0) \(r.superblock.condition) dirty \(r.dirty.count) frozen \(r.isFrozen) intent \(r.openRequest.map { "\($0.purpose)" } ?? "-") open \(node.openWrites.count)+\(node.openFlushes.count) \(r.pendingWork)"
-        }.joined(separator: "; ") + "; witness \(witness.machine?.record.map { "e\($0.epoch) \($0.holder) \($0.copies.rawValue)" } ?? "-") rolled back \(witness.machine?.isRolledBack ?? false)"
+        let record = witness.machine?.record.map { "e\($0.epoch) \($0.holder) copies \($0.copies.rawValue)" } ?? "-"
+        let isRolledBack = witness.machine?.isRolledBack ?? false
+        return nodes.map(Self.summary).joined(separator: "; ")
+            + "; witness \(record)\(isRolledBack ? ", rolled back" : "")"
+    }
+
+    private static func summary(of node: SimNode) -> String {
+        let replica = node.replica
+        let record = replica.record.map { "e\($0.epoch) \($0.holder) copies \($0.copies.rawValue)" } ?? "-"
+        let intent = replica.openRequest.map { "\($0.purpose)" } ?? "-"
+        return "\(node.index): up \(node.isUp) primary \(replica.isPrimary) \(record) link \(replica.link)"
+            + " sync \(replica.sync) \(replica.superblock.condition) dirty \(replica.dirty.count)"
+            + " frozen \(replica.isFrozen) asks \(intent) open \(node.openWrites.count)+\(node.openFlushes.count)"
+            + " \(replica.pendingWork)"
     }
 }

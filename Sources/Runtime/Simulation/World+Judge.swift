@@ -1,0 +1,123 @@
+import Basics
+import DiskFormat
+import Quorum
+import Replication
+
+// What must hold beside what clients see: states and orders that DESIGN names. Nothing here knows which deliberate
+// fault is on; the durable images and the public state of the machines are all that is read.
+extension World {
+    /// R6: a record is stored before it is acted on. DESIGN 7: never two grants of one epoch taken as equal.
+    func judgeState(of node: SimNode) {
+        guard let record = node.replica.record else { return }
+        if !node.isDiskDead, !node.replica.isDiskFailed, node.disk.superblock.record != record,
+            node.disk.superblock.record?.epoch ?? 0 <= record.epoch
+        {
+            fail(Violation("R6", "\(node.index) acts on epoch \(record.epoch), which its disk does not have"))
+        }
+        let peer = nodes[Int(node.index.peer.rawValue)]
+        guard node.replica.link == .up, peer.replica.link == .up, peer.isUp, node.connection == peer.connection,
+            let other = peer.replica.record
+        else { return }
+        if other.epoch == record.epoch, other.grant != record.grant, profile.hasArbiter {
+            fail(Violation("I12", "connected, with two grants of epoch \(record.epoch)"))
+        }
+    }
+
+    /// R3: a request is stored, with its identifier, before it is sent.
+    func judgeRequest(_ request: ArbiterRequest, of node: SimNode) {
+        guard !node.isDiskDead, !node.replica.isDiskFailed else { return }
+        if node.disk.superblock.intent?.identifier != request.identifier {
+            fail(Violation("R3", "\(node.index) sends a request that its disk does not have"))
+        }
+    }
+
+    /// R5, I13: when both are named again, the target's copy is durably whole and of the source's generation.
+    func judgeWidening(_ request: ArbiterRequest, _ record: ArbiterRecord) {
+        guard request.purpose == .widen, !nodes.contains(where: \.isDiskDead), profile.keepsGuarantees else { return }
+        let current = nodes.map(\.disk.superblock.generations.current)
+        let isWhole = nodes.allSatisfy {
+            $0.disk.superblock.condition == .consistent || $0.disk.superblock.condition == .awaitingRecord
+        }
+        guard isWhole, current[0] == current[1] else {
+            fail(Violation("I13", "both are named, and one copy is not durably whole or of another generation"))
+            return
+        }
+    }
+
+    /// DESIGN 5.6: what was in flight when the holder lost its peer is durably marked before it is answered alone,
+    /// and what may be on some disk before it is failed.
+    func judgeMarks(_ write: UInt32, _ status: ReplyStatus, on node: SimNode) {
+        guard !node.isDiskDead, !node.replica.isDiskFailed else { return }
+        let cells = oracle.writes[Int(write)].cells
+        let blocks = cells.lowerBound / SimDisk.cellsPerBlock...(cells.upperBound - 1) / SimDisk.cellsPerBlock
+        let isMarked = blocks.allSatisfy { node.disk.isMarked($0) }
+        switch status {
+        case .done:
+            guard node.frozenWrites.contains(write), !isMarked else { return }
+            fail(Violation("I9", "\(node.index) answers write \(write) alone, which its bitmap does not mark"))
+        case .failed:
+            guard node.issuedWrites.contains(write), !isMarked else { return }
+            fail(Violation("I15", "\(node.index) fails write \(write), which its bitmap does not mark"))
+        }
+    }
+
+    /// I14: a copy is durably Inconsistent before a resync overwrites it. I12: what only this node completed is never
+    /// overwritten by older data without an order.
+    func judgeOverwriting(_ slot: SlotIndex, on node: SimNode) {
+        guard node.replica.sync == .target, !node.isDiskDead else { return }
+        if node.disk.superblock.condition == .consistent || node.disk.superblock.condition == .awaitingRecord {
+            if node.replica.superblock.condition == .inconsistent {
+                fail(Violation("I14", "\(node.index) is overwritten by a resync and not durably Inconsistent"))
+                return
+            }
+        }
+        guard !profile.keepsGuarantees else { return }
+        let range = SimNode.cells(of: node.replica.range(of: slot))
+        for (cell, value) in zip(range, node.values[slot]) {
+            let old = node.disk.current[cell]
+            guard old > value, oracle.writes[Int(old)].isCompleted else { continue }
+            if !oracle.writes[Int(old)].storedBy.contains(node.index.peer) {
+                fail(Violation("I12", "\(node.index) loses write \(old) of cell \(cell), which only it completed"))
+                return
+            }
+        }
+    }
+
+    /// What must hold when everything has settled.
+    func judgeEnd() {
+        if let node = nodes.first(where: \.hasOpenRequests) {
+            fail(Violation("I23", "\(node.index) never answered a request"))
+            return
+        }
+        guard let primary = nodes.first(where: { $0.replica.isPrimary }) else { return }
+        judge(primary)
+        guard nodes.allSatisfy({ $0.replica.link == .up && $0.replica.sync == .none }) else { return }
+        for cell in nodes[0].disk.current.indices where nodes[0].disk.current[cell] != nodes[1].disk.current[cell] {
+            let block = cell / SimDisk.cellsPerBlock
+            if nodes.contains(where: { $0.replica.dirty.contains(block) }) { continue }
+            let (first, second) = (nodes[0].disk.current[cell], nodes[1].disk.current[cell])
+            fail(Violation("I13", "in sync, but cell \(cell) is write \(first) here and \(second) there"))
+            return
+        }
+    }
+
+    /// I9: whatever differs on the durable images is in a bitmap or in a logged extent.
+    func judgeDifferences() {
+        guard profile.keepsGuarantees,
+            nodes.allSatisfy({ !$0.isDiskDead && $0.disk.superblock.condition != .failed })
+        else { return }
+        let logged = nodes.map { Set($0.disk.loggedExtents(capacity: swarm.logCapacity)) }
+        for cell in nodes[0].disk.durable.indices
+        where nodes[0].disk.durable[cell] != nodes[1].disk.durable[cell] {
+            let block = cell / SimDisk.cellsPerBlock
+            let extent = UInt32(block / Self.extentBlocks)
+            if nodes.contains(where: { $0.disk.isMarked(block) }) { continue }
+            if logged.contains(where: { $0.contains(extent) }) { continue }
+            let (first, second) = (nodes[0].disk.durable[cell], nodes[1].disk.durable[cell])
+            fail(
+                Violation(
+                    "I9", "block \(block) differs (write \(first) and \(second)), is in no bitmap and in no log"))
+            return
+        }
+    }
+}
