@@ -53,6 +53,8 @@ extension NodeGroupLoop {
         guard isPrimary, !hasDroppedLink, let until = lease.deadline, context.settings.witness != nil,
             now + Interval(nanoseconds: profile.renewal.nanoseconds / 2) >= until
         else { return }
+        // A peer that still speaks is not gone; without the witness a new handshake may have to wait for it (R3).
+        guard now >= peerHeard + Interval(nanoseconds: profile.renewal.nanoseconds * 3 / 2) else { return }
         hasDroppedLink = true
         // A connection made since is another one.
         if replica.link != .down, now < until + profile.renewal { volume?.post(.dropLink) }

@@ -127,7 +127,8 @@ final class NodeGroupLoop {
         nextSequence = now.nanoseconds
         nextSign = now
         lease = HolderLease(profile: profile, startingAt: now, first: nextSequence)
-        promise = GrantorPromise(profile: profile, recordedHolder: nil, startingAt: now)
+        // What this node may have promised before it started, it promised to the peer.
+        promise = GrantorPromise(profile: profile, recordedHolder: context.node.peer, startingAt: now)
     }
 
     var replica: VolumeStatus { volume?.status ?? VolumeStatus() }
@@ -179,7 +180,8 @@ final class NodeGroupLoop {
         if grantWait != nil || !waiting.isEmpty { deadline = min(deadline, now + .milliseconds(20)) }
         if isPrimary, !hasDroppedLink, let until = lease.deadline {
             let half = profile.renewal.nanoseconds / 2
-            deadline = min(deadline, Instant(nanoseconds: until.nanoseconds - min(half, until.nanoseconds)))
+            let look = Instant(nanoseconds: until.nanoseconds - min(half, until.nanoseconds))
+            deadline = min(deadline, max(look, now + .milliseconds(10)))
         }
         deadline = min(deadline, now + .milliseconds(100))
         var poll = PollSet()
