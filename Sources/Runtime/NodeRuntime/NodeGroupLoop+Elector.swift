@@ -111,6 +111,8 @@ extension NodeGroupLoop {
     private func journal(_ told: VirtualRouterNote) {
         switch told {
         case .stateChanged(let before, let after): note("elector", "\(before) to \(after)")
+        // Without an address nobody advertises: the peer's signs are all there is.
+        case .advertisementsBlocked where port == nil: break
         case .advertisementsBlocked:
             note(
                 "advertisements-blocked", .warning,
