@@ -13,7 +13,8 @@ extension Replica {
     }
 
     mutating func wantNarrow(_ actions: inout [ReplicaAction]) {
-        guard case .none = narrowStage, superblock.intent == nil, isPrimary, record?.copies == .both else { return }
+        guard case .none = narrowStage, superblock.intent == nil, adopting == nil, isPrimary, record?.copies == .both
+        else { return }
         narrowStage = .draining(.narrow)
     }
 

@@ -18,10 +18,10 @@ extension Replica {
     /// Whether a flush may start: its answer must be possible.
     private var mayFlush: Bool {
         if flush.isActive || flush.localOutstanding || isDiskFailed { return false }
-        if has(.soloFlushBeforeGrant), link != .up { return roleStage == .settled }
-        if isFrozen { return false }
+        let isSolo = has(.soloFlushBeforeGrant) && link != .up
+        if isFrozen, !isSolo { return false }
         if sync == .gatedSource, resync.stage != .flushing, !has(.targetCountsAsCopy) { return false }
-        if link != .up, needsPeer, !has(.flushWithoutPeer) { return false }
+        if link != .up, needsPeer, !isSolo, !has(.flushWithoutPeer) { return false }
         switch roleStage {
         case .settled, .demoting: return true
         case .promoting, .clearingLog, .deposing, .marking, .muting: return false

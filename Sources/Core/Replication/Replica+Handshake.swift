@@ -185,6 +185,19 @@ extension Replica {
             }
         }
         markUnflushed()
+        guard source == me else { return sendBitmap(at: now, &actions) }
+        // The target prepares when it has the bitmap: by then the source's data is durable (R5).
+        reach(.sourceFlushedBeforeTarget, &actions)
+        store([.data(.sourceBeforeResync)], then: .sourceFlushed, at: now, &actions)
+    }
+
+    mutating func sourceFlushed(at now: Instant, _ actions: inout [ReplicaAction]) {
+        guard link == .preparing, case .resync(let source, _) = agreed, source == me else { return }
+        sendBitmap(at: now, &actions)
+    }
+
+    private mutating func sendBitmap(at now: Instant, _ actions: inout [ReplicaAction]) {
+        selfBitmapSent = true
         var word = 0
         while word < dirty.words.count {
             let end = min(word + ControlFrame.bitmapWordsMaximum, dirty.words.count)
@@ -214,12 +227,11 @@ extension Replica {
         }
     }
 
-    /// Both bitmaps are united: data, bitmap and flags become durable, then the peer is told (R5).
+    /// Both bitmaps are united: bitmap and flags become durable, then the peer is told (R5).
     private mutating func prepareResync(at now: Instant, _ actions: inout [ReplicaAction]) {
-        guard case .resync(let source, _) = agreed, link == .preparing, !selfReady else { return }
+        guard case .resync(let source, _) = agreed, link == .preparing, selfBitmapSent, !selfReady else { return }
         if source == me {
-            reach(.sourceFlushedBeforeTarget, &actions)
-            store([.data(.sourceBeforeResync), .bitmap(.bitmapBeforeResync)], then: .resyncPrepared, at: now, &actions)
+            store([.bitmap(.bitmapBeforeResync)], then: .resyncPrepared, at: now, &actions)
         } else {
             if superblock.condition != .failed { superblock.condition = .inconsistent }
             store(

@@ -83,6 +83,7 @@ extension Replica {
         peerReady = false
         selfReady = false
         peerBitmapComplete = false
+        selfBitmapSent = false
         agreed = nil
         control.removeAll(keepingCapacity: true)
         controlHead = 0
@@ -195,7 +196,7 @@ extension Replica {
         guard roleStage == .settled || isDemoting else { return }
         if isFrozen {
             // A connection came and went before its handshake was over: the question stands.
-            if adopting == nil { wantNarrow(&actions) }
+            wantNarrow(&actions)
             return
         }
         isFrozen = true

@@ -24,6 +24,7 @@ enum Continuation: Sendable {
     case goneAlone(epoch: UInt64)
     case becamePrimary(epoch: UInt64)
     case deposedMarked
+    case sourceFlushed
     case resyncPrepared
     case targetStored
     case logCleared(thenHandOver: Bool)
@@ -120,6 +121,7 @@ extension Replica {
         case .goneAlone(let epoch): goneAlone(epoch: epoch, at: now, &actions)
         case .becamePrimary(let epoch): becamePrimary(epoch: epoch, at: now, &actions)
         case .deposedMarked: deposedMarked(at: now, &actions)
+        case .sourceFlushed: sourceFlushed(at: now, &actions)
         case .resyncPrepared: resyncPrepared(at: now, &actions)
         case .targetStored: targetStored(at: now, &actions)
         case .logCleared(let handOver): logCleared(thenHandOver: handOver, at: now, &actions)
@@ -142,7 +144,7 @@ extension Replica {
             record = adopting ?? record
             adopting = nil
             depose(at: now, &actions)
-        case .nothing, .started, .logReady, .resyncPrepared, .targetStored: break
+        case .nothing, .started, .logReady, .sourceFlushed, .resyncPrepared, .targetStored: break
         }
     }
 

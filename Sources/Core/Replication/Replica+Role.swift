@@ -154,6 +154,8 @@ extension Replica {
         guard active.isEmpty, waiting.isEmpty, covered.isEmpty, flush.queued.isEmpty, !flush.isActive, !isFrozen,
             case .none = narrowStage, adopting == nil, logStage == .idle
         else { return }
+        // A request that came after all, behind that flush, is flushed too.
+        if !recent.isEmpty { isFlushedForRole = false }
         if !flush.isForRole, !isFlushedForRole {
             flush.isForRole = true
             flush.isWanted = true

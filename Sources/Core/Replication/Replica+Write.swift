@@ -224,7 +224,6 @@ extension Replica {
         guard sync != .none, !blocks.isEmpty else { return }
         dirty.remove(blocks)
         changedPages.insert(pages(of: blocks))
-        if jobs.isEmpty { jobs.append(Job(steps: [.bitmap(.evictionBitmap)], then: .nothing)) }
     }
 
     mutating func release(_ slot: SlotIndex) {

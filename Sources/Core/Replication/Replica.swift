@@ -101,6 +101,7 @@ public struct Replica: Sendable {
     var peerReady = false
     var selfReady = false
     var peerBitmapComplete = false
+    var selfBitmapSent = false
     var agreed: HandshakeOutcome?
     var resync = ResyncState()
     var peerFlush = PeerFlushState()
@@ -185,6 +186,9 @@ public struct Replica: Sendable {
         if roleStage != .settled { advanceRole(at: now, &actions) }
         if !waiting.isEmpty { pump(at: now, &actions) }
         if sync != .none { advanceResync(at: now, &actions) }
+        if has(.clearBeforeDurable), sync != .none, jobs.isEmpty, !changedPages.isEmpty {
+            store([.bitmap(.evictionBitmap)], then: .nothing, at: now, &actions)
+        }
         if flush.isWanted { startFlushIfPossible(at: now, &actions) }
     }
 

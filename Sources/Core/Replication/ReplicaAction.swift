@@ -40,7 +40,7 @@ public enum SyncPoint: UInt8, Sendable, Hashable, CaseIterable {
     case intent = 6
     /// The own data, before asking to go on alone or to become holder.
     case dataBeforeAsking = 7
-    /// The bitmap with the ranges in flight, before a write is answered alone.
+    /// The bitmap with the ranges in flight; durable with the superblock that follows, before a write is answered.
     case bitmapGoingAlone = 8
     /// Generation and record, before a write is answered alone.
     case superblockGoingAlone = 9
@@ -54,15 +54,21 @@ public enum SyncPoint: UInt8, Sendable, Hashable, CaseIterable {
     case targetComplete = 13
     /// The bitmap with every logged extent or-ed in, before the first handshake after an unclean end.
     case logReplay = 15
-    /// The bitmap with the ranges that failed, before EIO is answered.
+    /// The bitmap with the ranges that failed; durable with the superblock that follows, before EIO is answered.
     case bitmapDeposed = 16
     /// The emptied activity log after an orderly demotion.
     case logCleared = 17
     /// The bitmap after bits were cleared; late is only more to copy, so it is written and not synced.
     case bitmapCleared = 19
 
-    /// Whether an fdatasync follows the write.
-    public var isSynced: Bool { self != .bitmapCleared }
+    /// Whether an fdatasync follows the write. The bitmaps that go before a superblock of the same job need none: the
+    /// metadata is one file, and its next fdatasync makes both durable, in whichever order the disk wrote them.
+    public var isSynced: Bool {
+        switch self {
+        case .bitmapGoingAlone, .bitmapDeposed, .bitmapCleared: false
+        default: true
+        }
+    }
 }
 
 /// How a request of the device ends.

@@ -173,6 +173,16 @@ struct SimDisk {
         return slots.compactMap { $0 }.filter { $0 != ActivityLogTransaction.emptyExtent }
     }
 
+    /// Whether a power cut now could take data.
+    var hasUnflushed: Bool { !pending.isEmpty || !underWay.isEmpty }
+
+    /// The ring's transactions as they would be if one more reached the disk and nothing else did.
+    func withLog(_ transaction: ActivityLogTransaction) -> SimDisk {
+        var disk = self
+        disk.ring[Int(transaction.number) % ring.count] = transaction
+        return disk
+    }
+
     /// Whether the durable bitmap marks the block.
     func isMarked(_ block: Int) -> Bool { bitmap[block / 64] >> UInt64(block % 64) & 1 == 1 }
 }

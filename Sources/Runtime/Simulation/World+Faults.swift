@@ -92,7 +92,12 @@ extension World {
     private func reseedIfPossible() {
         guard var machine = witness.machine, machine.record == nil || machine.isRolledBack else { return }
         let isForced = profile.kind == .beyond && !isHealed && faults.chance(in: 2)
-        guard isForced || nodes.allSatisfy(\.isUp) else { return }
+        // A process that is stopped, or whose session belongs to an older witness, is not present.
+        let isPresent = { (node: SimNode) in
+            node.isUp && node.pausedUntil <= self.now && node.backlog.isEmpty && node.session != nil
+                && self.witness.sessions[Int(node.index.rawValue)] == node.session
+        }
+        guard isForced || nodes.allSatisfy(isPresent) else { return }
         let present = nodes.filter(\.isUp).compactMap { $0.replica.superblock.record }
         let known = present + [machine.record].compactMap { $0 }
         let highest = known.max { $0.epoch < $1.epoch }

@@ -29,6 +29,12 @@ extension World {
         if node.disk.superblock.intent?.identifier != request.identifier {
             fail(Violation("R3", "\(node.index) sends a request that its disk does not have"))
         }
+        // R2: a grant is given to what is on the asker's disk.
+        switch request.purpose {
+        case .narrow, .takeOver, .promote:
+            if node.disk.hasUnflushed { fail(Violation("R2", "\(node.index) asks with data that is not durable")) }
+        case .widen, .handOver, .leave: break
+        }
     }
 
     /// R5, I13: when both are named again, the target's copy is durably whole and of the source's generation.
@@ -101,12 +107,38 @@ extension World {
         }
     }
 
-    /// I9: whatever differs on the durable images is in a bitmap or in a logged extent.
-    func judgeDifferences() {
+    /// R5: a copy that the record names becomes a target only when what its source has is durable.
+    func judgeSource(_ note: ReplicaNote, of node: SimNode) {
+        guard case .resyncStarted(let isSource, _) = note, isSource, node.replica.record?.copies == .both else { return }
+        if node.disk.hasUnflushed, !node.isDiskDead {
+            fail(Violation("R5", "\(node.index) is the source of a named copy with data that is not durable"))
+        }
+    }
+
+    /// I9: what a resync copies can be found again after one more crash of its source.
+    func judgeSending(_ slot: SlotIndex, from node: SimNode) {
+        guard !node.isDiskDead, !node.replica.isDiskFailed else { return }
+        let logged = Set(node.disk.loggedExtents(capacity: swarm.logCapacity))
+        for block in node.replica.range(of: slot).units(of: BlockSize.block)
+        where !node.disk.isMarked(block) && !logged.contains(UInt32(block / Self.extentBlocks)) {
+            // A run that waited behind a write of the same block may have become needless.
+            let cells = block * SimDisk.cellsPerBlock..<(block + 1) * SimDisk.cellsPerBlock
+            if node.disk.current[cells] == nodes[Int(node.index.peer.rawValue)].disk.current[cells] { continue }
+            fail(Violation("I9", "\(node.index) copies block \(block), which its disk does not mark"))
+            return
+        }
+    }
+
+    /// I9: whatever differs on the durable images is in a bitmap or in a logged extent; also if the transaction
+    /// that `node` hands to its disk now were all that a crash leaves.
+    func judgeDifferences(if transaction: ActivityLogTransaction? = nil, of node: SimNode? = nil) {
         guard profile.keepsGuarantees,
             nodes.allSatisfy({ !$0.isDiskDead && $0.disk.superblock.condition != .failed })
         else { return }
-        let logged = nodes.map { Set($0.disk.loggedExtents(capacity: swarm.logCapacity)) }
+        let logged = nodes.map { each in
+            let disk = transaction.flatMap { each === node ? each.disk.withLog($0) : nil } ?? each.disk
+            return Set(disk.loggedExtents(capacity: swarm.logCapacity))
+        }
         for cell in nodes[0].disk.durable.indices
         where nodes[0].disk.durable[cell] != nodes[1].disk.durable[cell] {
             let block = cell / SimDisk.cellsPerBlock

@@ -82,10 +82,14 @@ extension World {
         case .syncData(let point): syncData(point, on: node)
         case .storeSuperblock(let point): storeMeta(.superblock(node.replica.superblock), point, on: node)
         case .storeBitmap(let point): storeMeta(.bitmap(node.replica.dirty.words), point, on: node)
-        case .storeLog(let point): storeMeta(.log(node.replica.logTransaction), point, on: node)
+        case .storeLog(let point):
+            judgeDifferences(if: node.replica.logTransaction, of: node)
+            storeMeta(.log(node.replica.logTransaction), point, on: node)
         case .sendWrite(let slot): sendData(.write, slot, from: node)
         case .sendZero(let slot): sendData(.zero, slot, from: node)
-        case .sendResync(let slot): sendData(.resync, slot, from: node)
+        case .sendResync(let slot):
+            judgeSending(slot, from: node)
+            sendData(.resync, slot, from: node)
         case .sendFlush(let tag, let settled):
             send(.flush(tag: tag, settled: settled, stamp: node.replica.stamp), from: node)
         case .sendAcknowledgement(let tag, let ok): send(.acknowledgement(tag: tag, ok: ok), from: node)
@@ -105,6 +109,7 @@ extension World {
         case .promotionRefused(let reason): log("\(node.index) promotion refused: \(reason)")
         case .note(let note):
             coverage.count(note)
+            judgeSource(note, of: node)
             if note == .narrowed { node.frozenWrites = node.issuedWrites }
             log("\(node.index) \(note)")
         }
