@@ -67,6 +67,8 @@ final class ArbiterClient: Sendable {
                 let connection = try connect()
                 lastProblem = ""
                 context.journal.record("witness-connected", ["address": address])
+                // What was said to no session is gone; what `up` makes groups say is not.
+                _ = inbox.takeAll()
                 deliver(nil, .up)
                 let problem = serve(connection)
                 connection.close()
@@ -112,7 +114,6 @@ final class ArbiterClient: Sendable {
     /// Carries messages until the session ends; why it did.
     private func serve(_ connection: SecureConnection) -> String {
         var heard = Instant.now()
-        _ = inbox.takeAll()
         while !isStopping.load(ordering: .relaxed) {
             do throws(SecureConnectionError) {
                 for request in inbox.takeAll() where try !connection.enqueue(Self.message(request)) {
