@@ -138,6 +138,11 @@ let package = Package(
         tests("WireFormatTests", ["Basics", "Quorum", "WireFormat"]),
         tests("ElectionTests", ["Basics", "Election"]),
         tests("FailoverTests", ["Basics", "Failover"]),
+        tests("QuorumTests", ["Basics", "Quorum"]),
+        tests("ReplicationTests", ["Basics", "Quorum", "DiskFormat", "WireFormat", "Replication"]),
+        .testTarget(
+            name: "SimulationTests", dependencies: ["Simulation"], path: "Tests/SimulationTests",
+            exclude: ["seeds.txt"], swiftSettings: strict),
         tests("NetlinkTests", ["Basics", "CLinux", "LinuxSystem", "Netlink", "HostServices", "Election"]),
         tests("HostServicesTests", ["Basics", "CLinux", "LinuxSystem", "HostServices"]),
         tests("SecureChannelTests", ["Basics", "COpenSSL", "LinuxSystem", "SecureChannel"]),

@@ -7,7 +7,8 @@ public import Simulation
 struct TandemSimulate: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tandem-simulate",
-        abstract: "Run two nodes, a witness and their clients from one seed, under faults, and judge every answer.",
+        abstract:
+            "Run two nodes, a witness and their clients from one seed, under faults, and judge every answer.",
         discussion: """
             A violation prints the line that runs its seed again, and the last 200 lines of its trace; the exit status \
             is then 1. The same seed gives the same run, everywhere.
@@ -49,7 +50,8 @@ struct TandemSimulate: ParsableCommand {
     private func runPast(_ path: String) throws {
         for line in try readText(path).split(separator: "\n") where !line.hasPrefix("#") {
             let words = line.split(separator: " ")
-            guard words.count >= 2, let kind = Profile.Kind(rawValue: String(words[0])), let seed = UInt64(words[1])
+            guard words.count >= 2, let kind = Profile.Kind(rawValue: String(words[0])),
+                let seed = UInt64(words[1])
             else { throw ValidationError("\(path): expected PROFILE SEED, found '\(line)'") }
             var campaign = Campaign(kind: kind, fault: fault.flatMap(DeliberateBreak.init(named:)))
             if let violation = campaign.run(seed) { throw report(violation, seed, campaign) }
@@ -78,7 +80,9 @@ struct TandemSimulate: ParsableCommand {
                 print("seed \(progress.next): two runs differ")
                 throw ExitCode(1)
             }
-            if let violation = campaign.run(progress.next) { throw report(violation, progress.next, campaign) }
+            if let violation = campaign.run(progress.next) {
+                throw report(violation, progress.next, campaign)
+            }
             progress.next += 1
             if let resume, clock.now - saved > .seconds(5) {
                 saved = clock.now

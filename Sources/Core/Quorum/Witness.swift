@@ -121,7 +121,9 @@ public struct Witness: Sendable {
     private func refusal(of request: ArbiterRequest, at now: Instant) -> ArbiterRefusal? {
         guard let record else { return .noRecord }
         if isRolledBack { return .rolledBack }
-        if request.expectedEpoch != record.epoch || request.expectedGrant != record.grant { return .recordChanged }
+        if request.expectedEpoch != record.epoch || request.expectedGrant != record.grant {
+            return .recordChanged
+        }
         if request.copies.isEmpty || !request.copies.isSubset(of: .both) { return .malformed }
         switch request.purpose {
         case .narrow:

@@ -90,8 +90,9 @@ public enum Handshake {
         return (full ? .recordDecidesFull : .recordDecides, .resync(source: source.node, full: full))
     }
 
-    private static func justCreated(_ first: Hello, _ second: Hello) -> (row: HandshakeRow, outcome: HandshakeOutcome)
-    {
+    private static func justCreated(_ first: Hello, _ second: Hello) -> (
+        row: HandshakeRow, outcome: HandshakeOutcome
+    ) {
         if first.current == second.current { return (.bothJustCreated, .noSource) }
         let source = first.current == .none ? second : first
         return (.oneJustCreated, .resync(source: source.node, full: true))
@@ -115,26 +116,40 @@ public enum Handshake {
         if differing == 0 {
             // Nothing differs, but the record names one copy: it takes the other in as after any resync.
             if !hasArbiter, let record = newer(first.record, second.record), record.copies != .both {
-                return (.sameNothingDiffers, .resync(source: record.copies.contains(.first) ? .first : .second, full: false))
+                return (
+                    .sameNothingDiffers,
+                    .resync(source: record.copies.contains(.first) ? .first : .second, full: false)
+                )
             }
             return (.sameNothingDiffers, .inSync)
         }
         if first.isRestarted != second.isRestarted {
-            return (.sameOneRestarted, .resync(source: first.isRestarted ? second.node : first.node, full: false))
+            return (
+                .sameOneRestarted, .resync(source: first.isRestarted ? second.node : first.node, full: false)
+            )
         }
-        let holder = first.isPrimary == second.isPrimary
+        let holder =
+            first.isPrimary == second.isPrimary
             ? newer(first.record, second.record)?.holder ?? .first : first.isPrimary ? .first : .second
         return (.sameHolderDecides, .resync(source: holder, full: false))
     }
 
-    private static func byAncestry(_ first: Hello, _ second: Hello) -> (row: HandshakeRow, outcome: HandshakeOutcome)
-    {
+    private static func byAncestry(_ first: Hello, _ second: Hello) -> (
+        row: HandshakeRow, outcome: HandshakeOutcome
+    ) {
         func towards(_ source: Hello, _ target: Hello, _ row: HandshakeRow, full: Bool)
             -> (row: HandshakeRow, outcome: HandshakeOutcome)
         {
             // A Primary is never overwritten without an order (rr-conflict: disconnect).
             if target.isPrimary { return (row, .splitBrain) }
-            return (row, .resync(source: source.node, full: full || target.condition == CopyCondition.failed.rawValue))
+            return (
+                row,
+                .resync(source: source.node, full: full || target.condition == CopyCondition.failed.rawValue)
+            )
+        }
+        // Each the other's base: a contradiction, which no order of the rules may decide.
+        if first.current == second.bitmap, second.current == first.bitmap {
+            return (.splitBrainCommonBase, .splitBrain)
         }
         if first.current == second.bitmap { return towards(second, first, .bitmapBase, full: false) }
         if second.current == first.bitmap { return towards(first, second, .bitmapBase, full: false) }
@@ -142,9 +157,12 @@ public enum Handshake {
         let secondInHistory = first.history.contains(second.current)
         if firstInHistory != secondInHistory {
             return firstInHistory
-                ? towards(second, first, .inHistory, full: true) : towards(first, second, .inHistory, full: true)
+                ? towards(second, first, .inHistory, full: true)
+                : towards(first, second, .inHistory, full: true)
         }
-        if first.bitmap == second.bitmap, first.bitmap != .none { return (.splitBrainCommonBase, .splitBrain) }
+        if first.bitmap == second.bitmap, first.bitmap != .none {
+            return (.splitBrainCommonBase, .splitBrain)
+        }
         let older = Set(([first.bitmap] + first.history).filter { $0 != .none })
         if ([second.bitmap] + second.history).contains(where: older.contains) {
             return (.splitBrainHistory, .splitBrain)

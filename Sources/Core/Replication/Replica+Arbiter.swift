@@ -13,7 +13,8 @@ extension Replica {
     }
 
     mutating func wantNarrow(_ actions: inout [ReplicaAction]) {
-        guard case .none = narrowStage, superblock.intent == nil, adopting == nil, isPrimary, record?.copies == .both
+        guard case .none = narrowStage, superblock.intent == nil, adopting == nil, isPrimary,
+            record?.copies == .both
         else { return }
         narrowStage = .draining(.narrow)
     }
@@ -130,7 +131,8 @@ extension Replica {
         case .arbiterLost: arbiterReachable = false
         case .recordRead(let record): recordRead(record, at: now, &actions)
         case .arbiterAnswered(let identifier, let answer):
-            guard let intent = superblock.intent, intent.identifier == identifier, case .open = narrowStage else {
+            guard let intent = superblock.intent, intent.identifier == identifier, case .open = narrowStage
+            else {
                 return
             }
             answered(intent, answer, at: now, &actions)
@@ -138,7 +140,9 @@ extension Replica {
         }
     }
 
-    private mutating func recordRead(_ read: ArbiterRecord?, at now: Instant, _ actions: inout [ReplicaAction]) {
+    private mutating func recordRead(
+        _ read: ArbiterRecord?, at now: Instant, _ actions: inout [ReplicaAction]
+    ) {
         guard let read, isStarted else { return }
         let known = adopting ?? record
         if read.epoch > known?.epoch ?? 0 {
@@ -228,7 +232,9 @@ extension Replica {
         reach(.recordStoredBeforeActing, &actions)
         adopting = new
         superblock.record = new
-        if new.copies.contains(me), superblock.condition == .awaitingRecord { superblock.condition = .consistent }
+        if new.copies.contains(me), superblock.condition == .awaitingRecord {
+            superblock.condition = .consistent
+        }
         if isPrimary, roleStage == .settled || isDemoting {
             if new.holder != me {
                 actions.append(.note(.verdictDeposed))
@@ -245,7 +251,9 @@ extension Replica {
 
     mutating func recordStored(at now: Instant, _ actions: inout [ReplicaAction]) {
         // A newer one may be on its way to the disk; it will act.
-        guard let new = adopting, superblock.record == new, !jobs.contains(where: \.storesRecord) else { return }
+        guard let new = adopting, superblock.record == new, !jobs.contains(where: \.storesRecord) else {
+            return
+        }
         record = new
         adopting = nil
         actions.append(.note(.recordAdopted(epoch: new.epoch)))
@@ -314,7 +322,8 @@ extension Replica {
         markUnflushed()
         rotateGeneration()
         store(
-            [.bitmap(.bitmapGoingAlone), .superblock(.superblockGoingAlone)], then: .goneAlone(epoch: new.epoch), at: now, &actions)
+            [.bitmap(.bitmapGoingAlone), .superblock(.superblockGoingAlone)],
+            then: .goneAlone(epoch: new.epoch), at: now, &actions)
     }
 
     /// The data from here on is a state of its own; the bitmap counts from the state that both had.

@@ -105,7 +105,9 @@ extension Replica {
         // Without an arbiter both look at what was greeted with: who reconciles must not change the question.
         if configuration.hasArbiter { mine.record = record }
         var theirs = hello
-        if configuration.hasArbiter, (theirs.record?.epoch ?? 0) < (record?.epoch ?? 0) { theirs.record = record }
+        if configuration.hasArbiter, (theirs.record?.epoch ?? 0) < (record?.epoch ?? 0) {
+            theirs.record = record
+        }
         // A target that ended its resync is whole as soon as the record names it, also if it learns that just now.
         if record?.copies == .both, configuration.hasArbiter {
             let awaiting = CopyCondition.awaitingRecord.rawValue
@@ -115,7 +117,9 @@ extension Replica {
         let (row, outcome) = Handshake.decide(
             mine, theirs, hasArbiter: configuration.hasArbiter,
             grantsOfOneEpochEqual: has(.grantsOfOneEpochEqual))
-        if !configuration.hasArbiter, let common = Handshake.reconciled(mine, theirs, outcome), common != record {
+        if !configuration.hasArbiter, let common = Handshake.reconciled(mine, theirs, outcome),
+            common != record
+        {
             // Back here when it is stored.
             adopt(common, at: now, &actions)
             return
@@ -154,14 +158,17 @@ extension Replica {
         guard isPrimary else { return }
         for slot in active.sorted(by: { requests[$0].tag < requests[$1].tag }) {
             let kind = requests[slot].kind
-            guard kind == .write || kind == .zero, !requests[slot].state.contains(.coveredByResync) else { continue }
+            guard kind == .write || kind == .zero, !requests[slot].state.contains(.coveredByResync) else {
+                continue
+            }
             requests[slot].state.insert([.mirrored, .peerPending, .firstEdgeEqual, .lastEdgeEqual])
             actions.append(kind == .zero ? .sendZero(slot: slot) : .sendWrite(slot: slot))
         }
     }
 
     private mutating func agreeResync(
-        _ source: NodeIndex, full: Bool, _ row: HandshakeRow, at now: Instant, _ actions: inout [ReplicaAction]
+        _ source: NodeIndex, full: Bool, _ row: HandshakeRow, at now: Instant,
+        _ actions: inout [ReplicaAction]
     ) {
         switch row {
         case .recordDecides, .recordDecidesFull: reach(.recordDecidedSource, &actions)
@@ -184,7 +191,7 @@ extension Replica {
             default: break
             }
         }
-        markUnflushed()
+        if !has(.restartedPeerNotMarked) { markUnflushed() }
         guard source == me else { return sendBitmap(at: now, &actions) }
         // The target prepares when it has the bitmap: by then the source's data is durable (R5).
         reach(.sourceFlushedBeforeTarget, &actions)
@@ -229,13 +236,16 @@ extension Replica {
 
     /// Both bitmaps are united: bitmap and flags become durable, then the peer is told (R5).
     private mutating func prepareResync(at now: Instant, _ actions: inout [ReplicaAction]) {
-        guard case .resync(let source, _) = agreed, link == .preparing, selfBitmapSent, !selfReady else { return }
+        guard case .resync(let source, _) = agreed, link == .preparing, selfBitmapSent, !selfReady else {
+            return
+        }
         if source == me {
             store([.bitmap(.bitmapBeforeResync)], then: .resyncPrepared, at: now, &actions)
         } else {
             if superblock.condition != .failed { superblock.condition = .inconsistent }
             store(
-                [.bitmap(.bitmapBeforeResync), .superblock(.targetInconsistent)], then: .resyncPrepared, at: now,
+                [.bitmap(.bitmapBeforeResync), .superblock(.targetInconsistent)], then: .resyncPrepared,
+                at: now,
                 &actions)
         }
     }

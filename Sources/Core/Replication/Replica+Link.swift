@@ -24,7 +24,8 @@ extension Replica {
     }
 
     /// Whether a frame of this stamp may be applied (R6).
-    mutating func acceptsFrame(_ stamp: EpochStamp, at now: Instant, _ actions: inout [ReplicaAction]) -> Bool {
+    mutating func acceptsFrame(_ stamp: EpochStamp, at now: Instant, _ actions: inout [ReplicaAction]) -> Bool
+    {
         guard link == .up, !isPrimary else {
             closeLink(.protocolError, at: now, &actions)
             return false
@@ -35,7 +36,9 @@ extension Replica {
             return false
         }
         // The same holder under its next record is no old one: its frames were only under way.
-        if let known = adopting ?? record, stamp.epoch < known.epoch, known.holder == me, !has(.oldFramesAfterAsking) {
+        if let known = adopting ?? record, stamp.epoch < known.epoch, known.holder == me,
+            !has(.oldFramesAfterAsking)
+        {
             actions.append(.note(.refusedOldFrame))
             closeLink(.oldEpoch, at: now, &actions)
             return false
@@ -53,7 +56,9 @@ extension Replica {
     }
 
     /// A frame is on the own disk: say so, unless its connection is gone.
-    mutating func framesApplied(_ slot: SlotIndex, ok: Bool, at now: Instant, _ actions: inout [ReplicaAction]) {
+    mutating func framesApplied(
+        _ slot: SlotIndex, ok: Bool, at now: Instant, _ actions: inout [ReplicaAction]
+    ) {
         let request = requests[slot]
         recent.insert(request.blocks)
         if has(.clearBeforeDurable) { clearEarly(request.range.wholeUnits(of: BlockSize.block)) }

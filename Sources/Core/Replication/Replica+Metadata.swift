@@ -39,7 +39,9 @@ struct Job: Sendable {
 
 // What is stored, one store at a time, in the order in which it was asked for.
 extension Replica {
-    mutating func store(_ steps: [MetaStep], then: Continuation, at now: Instant, _ actions: inout [ReplicaAction]) {
+    mutating func store(
+        _ steps: [MetaStep], then: Continuation, at now: Instant, _ actions: inout [ReplicaAction]
+    ) {
         jobs.append(Job(steps: steps, then: then))
         runJobs(at: now, &actions)
     }
@@ -91,7 +93,8 @@ extension Replica {
         runJobs(at: now, &actions)
     }
 
-    mutating func dataSynced(_ point: SyncPoint, ok: Bool, at now: Instant, _ actions: inout [ReplicaAction]) {
+    mutating func dataSynced(_ point: SyncPoint, ok: Bool, at now: Instant, _ actions: inout [ReplicaAction])
+    {
         if !ok { ownDiskFailed(at: now, &actions) }
         switch point {
         case .clientFlush: ownFlushed(ok: ok, at: now, &actions)

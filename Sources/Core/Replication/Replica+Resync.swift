@@ -83,7 +83,8 @@ extension Replica {
             requests[slot] = Request(
                 kind: .resync,
                 range: ByteRange(
-                    offset: UInt64(run.lowerBound) * BlockSize.block, length: UInt64(run.count) * BlockSize.block),
+                    offset: UInt64(run.lowerBound) * BlockSize.block,
+                    length: UInt64(run.count) * BlockSize.block),
                 blocks: run, tag: sequence << 8 | UInt64(slot))
             waiting.append(slot)
         }
@@ -141,7 +142,8 @@ extension Replica {
             superblock.generations.bitmap = .none
         }
         send(
-            .resyncDone(current: superblock.generations.current, history: superblock.generations.history), &actions)
+            .resyncDone(current: superblock.generations.current, history: superblock.generations.history),
+            &actions)
         // The identifiers become durable with the request to widen; gated, they have not changed.
         store([.bitmap(.bitmapCleared)], then: .nothing, at: now, &actions)
     }
@@ -185,7 +187,9 @@ extension Replica {
         flushing.removeAll()
         logQueue += log.clear()
         store(
-            [.bitmap(.targetComplete)] + logQueue.map { _ in .log(.logCleared) } + [.superblock(.targetComplete)],
+            [.bitmap(.targetComplete)] + logQueue.map { _ in .log(.logCleared) } + [
+                .superblock(.targetComplete)
+            ],
             then: .targetStored, at: now, &actions)
     }
 

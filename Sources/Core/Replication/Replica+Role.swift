@@ -66,7 +66,7 @@ extension Replica {
             record?.copies.contains(me) == true
         else { return .notUpToDate }
         if superblock.intent != nil || adopting != nil { return .requestOpen }
-        if case .none = narrowStage {} else { return .requestOpen }
+        guard case .none = narrowStage else { return .requestOpen }
         if sync != .none { return .resyncRunning }
         switch link {
         case .settling, .greeted, .preparing: return .resyncRunning
@@ -87,7 +87,8 @@ extension Replica {
             rotateGeneration()
         }
         store(
-            [.bitmap(.bitmapGoingAlone), .superblock(.superblockGoingAlone)], then: .becamePrimary(epoch: new.epoch),
+            [.bitmap(.bitmapGoingAlone), .superblock(.superblockGoingAlone)],
+            then: .becamePrimary(epoch: new.epoch),
             at: now, &actions)
     }
 
@@ -126,7 +127,8 @@ extension Replica {
     }
 
     mutating func peerWantsToHold(at now: Instant, _ actions: inout [ReplicaAction]) {
-        let mayAsk = !isPrimary && roleStage == .settled && link == .up && sync == .none && record?.holder == me
+        let mayAsk =
+            !isPrimary && roleStage == .settled && link == .up && sync == .none && record?.holder == me
         guard mayAsk, record?.copies == .both, superblock.intent == nil, case .none = narrowStage else {
             send(.handOverRefused, &actions)
             return
@@ -151,7 +153,8 @@ extension Replica {
     private mutating func advanceDemotion(
         thenHandOver: Bool, at now: Instant, _ actions: inout [ReplicaAction]
     ) {
-        guard active.isEmpty, waiting.isEmpty, covered.isEmpty, flush.queued.isEmpty, !flush.isActive, !isFrozen,
+        guard active.isEmpty, waiting.isEmpty, covered.isEmpty, flush.queued.isEmpty, !flush.isActive,
+            !isFrozen,
             case .none = narrowStage, adopting == nil, logStage == .idle
         else { return }
         // A request that came after all, behind that flush, is flushed too.

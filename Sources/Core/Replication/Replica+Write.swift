@@ -155,7 +155,8 @@ extension Replica {
 
     mutating func acknowledged(_ tag: UInt64, ok: Bool, at now: Instant, _ actions: inout [ReplicaAction]) {
         let slot = Int(tag & 0xFF)
-        guard slot < SlotLayout.count, requests[slot].tag == tag, requests[slot].state.contains(.peerPending) else {
+        guard slot < SlotLayout.count, requests[slot].tag == tag, requests[slot].state.contains(.peerPending)
+        else {
             // Of an older connection or never sent: not ours to count.
             actions.append(.note(.refusedOldFrame))
             return
@@ -260,7 +261,8 @@ extension Replica {
         let transaction = log.replace(victims, with: Array(wantedExtents.prefix(victims.count)))
         logQueue.append(transaction)
         let steps: [MetaStep] =
-            has(.evictWithoutBitmap) ? [.log(.logTransaction)] : [.bitmap(.evictionBitmap), .log(.logTransaction)]
+            has(.evictWithoutBitmap)
+            ? [.log(.logTransaction)] : [.bitmap(.evictionBitmap), .log(.logTransaction)]
         store(steps, then: .logReady, at: now, &actions)
     }
 

@@ -122,7 +122,8 @@ public struct Replica: Sendable {
     /// A replica as its disk describes it. `loggedExtents` is what the activity log's ring replays to; `seed` feeds
     /// the random marks and must differ between lives.
     public init(
-        configuration: ReplicaConfiguration, superblock: Superblock, dirtyWords: [UInt64], loggedExtents: [UInt32],
+        configuration: ReplicaConfiguration, superblock: Superblock, dirtyWords: [UInt64],
+        loggedExtents: [UInt32],
         nextLogNumber: UInt32, seed: UInt64
     ) {
         self.configuration = configuration
@@ -222,7 +223,8 @@ public struct Replica: Sendable {
     /// What is under way, for a person who looks for what is stuck.
     public var pendingWork: String {
         let slots = active.map { "\($0):\(requests[$0].kind) \(requests[$0].state.rawValue)" }
-        return "active \(slots) waiting \(waiting) covered \(covered) jobs \(jobs.count) running \(jobRunning)"
+        return
+            "active \(slots) waiting \(waiting) covered \(covered) jobs \(jobs.count) running \(jobRunning)"
             + " flush \(flush.isActive) wanted \(flush.isWanted) queued \(flush.queued.count)"
             + " asking \(narrowStage) role \(roleStage) resync \(resync.stage) log \(logStage) adopting \(adopting != nil)"
     }

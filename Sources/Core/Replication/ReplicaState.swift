@@ -100,7 +100,8 @@ enum AskStage: Sendable {
     static func != (left: AskStage, right: AskStage) -> Bool {
         switch (left, right) {
         case (.none, .none), (.open, .open): false
-        case (.draining(let one), .draining(let other)), (.storing(let one), .storing(let other)): one != other
+        case (.draining(let one), .draining(let other)), (.storing(let one), .storing(let other)):
+            one != other
         default: true
         }
     }

@@ -21,7 +21,8 @@ public struct Coverage: Sendable {
         case .logReplayed: others["log replayed", default: 0] += 1
         case .diskFailed: others["disk failed", default: 0] += 1
         case .refusedOldFrame: others["old frame refused", default: 0] += 1
-        case .frozen, .resyncStarted, .resyncEnded, .widened, .narrowed, .asked, .answered, .recordAdopted: break
+        case .frozen, .resyncStarted, .resyncEnded, .widened, .narrowed, .asked, .answered, .recordAdopted:
+            break
         }
     }
 

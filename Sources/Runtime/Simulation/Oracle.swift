@@ -1,6 +1,5 @@
 import Basics
 
-
 /// A broken promise: which invariant of `reference/reliability.md` 5.1, in which guarantee's words, and what was seen.
 public struct Violation: Error, Sendable, Hashable {
     public var invariant: String
@@ -54,15 +53,31 @@ struct Oracle {
 
     /// I2, I3: from now on the write must be seen, or be missing for a stated reason. `bothNamed`: the record named
     /// both copies; `died`: whose disk is dead.
-    mutating func completed(_ write: UInt32, bothNamed: Bool, died: NodeSet) {
+    mutating func completed(_ write: UInt32, bothNamed: Bool, died: NodeSet, lacking: Set<Int> = []) {
         guard write > 0, !writes[Int(write)].isCompleted else { return }
         writes[Int(write)].isCompleted = true
-        for cell in writes[Int(write)].cells where cells[cell].acknowledged < write {
+        for cell in writes[Int(write)].cells where cells[cell].acknowledged < write && !lacking.contains(cell)
+        {
             cells[cell].acknowledged = write
             cells[cell].crashed = died
             cells[cell].cutOff = []
-            cells[cell].onBoth = bothNamed && writes[Int(write)].storedBy == .both && writes[Int(write)].crashedBefore.isEmpty
+            cells[cell].onBoth =
+                bothNamed && writes[Int(write)].storedBy == .both && writes[Int(write)].crashedBefore.isEmpty
         }
+    }
+
+    /// I3 for an answer that comes when the next epoch has begun: the successor has the write, or has itself crashed
+    /// since it stored it (then the cells are returned, which its epoch began without).
+    func judgeLate(_ write: UInt32, _ disk: SimDisk, of successor: NodeIndex) throws(Violation) -> Set<Int> {
+        var lacking: Set<Int> = []
+        for cell in writes[Int(write)].cells where disk.current[cell] < write {
+            guard disk.tainted[cell] else {
+                throw Violation(
+                    "I3", "write \(write) was completed late, \(successor) began its epoch without it")
+            }
+            lacking.insert(cell)
+        }
+        return lacking
     }
 
     /// The newest completed write of each cell, taken when a flush begins.
@@ -70,7 +85,9 @@ struct Oracle {
 
     /// The flush was answered: what it covered can never be missing again.
     mutating func flushEnds(_ covered: [UInt32]) {
-        for cell in cells.indices where cells[cell].floor < covered[cell] { cells[cell].floor = covered[cell] }
+        for cell in cells.indices where cells[cell].floor < covered[cell] {
+            cells[cell].floor = covered[cell]
+        }
     }
 
     mutating func crashed(_ node: NodeIndex) {
@@ -91,7 +108,8 @@ struct Oracle {
             let state = cells[cell]
             if value < state.floor {
                 throw Violation(
-                    "I1", "\(node) serves cell \(cell) = write \(value); write \(state.floor) was flushed (G2)")
+                    "I1",
+                    "\(node) serves cell \(cell) = write \(value); write \(state.floor) was flushed (G2)")
             }
             guard value < state.acknowledged else { continue }
             if !disk.tainted[cell] {
@@ -121,7 +139,8 @@ struct Oracle {
         for cell in cells.indices where disk.durable[cell] < covered[cell] {
             throw Violation(
                 "I17",
-                "a flush was answered, \(node) would lose cell \(cell): write \(covered[cell]), durable \(disk.durable[cell])")
+                "a flush was answered, \(node) would lose cell \(cell): write \(covered[cell]), durable \(disk.durable[cell])"
+            )
         }
     }
 

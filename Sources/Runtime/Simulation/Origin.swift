@@ -31,7 +31,10 @@ struct Origin {
         case 0: pair = [fresh, fresh]
         case 1, 2: pair = [Origin(10, hasData: true), fresh]
         case 3, 4: pair = [Origin(30, history: [20, 10], hasData: true), Origin(10)]
-        case 5: pair = [Origin(30, history: [20, 10], hasData: true), Origin(40, history: [50, 20], hasData: true)]
+        case 5:
+            pair = [
+                Origin(30, history: [20, 10], hasData: true), Origin(40, history: [50, 20], hasData: true),
+            ]
         case 6: pair = [Origin(30, hasData: true), Origin(40, hasData: true)]
         default: pair = [Origin(), Origin()]
         }

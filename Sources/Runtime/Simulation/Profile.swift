@@ -53,4 +53,7 @@ struct Swarm {
     var networkMicroseconds = 0
     var thinkMilliseconds = 0
     var logCapacity = 0
+    /// How long a restarted member seeks its peer, and how long an elector hears nothing before it suspects.
+    var waitMilliseconds = 0
+    var silenceMilliseconds = 0
 }

@@ -18,7 +18,8 @@ public struct Progress: Sendable {
         var next: UInt64?
         coverage = Coverage()
         for line in text.split(separator: "\n") {
-            guard let colon = line.lastIndex(of: ":"), let value = Int(line[line.index(after: colon)...].dropFirst())
+            guard let colon = line.lastIndex(of: ":"),
+                let value = Int(line[line.index(after: colon)...].dropFirst())
             else { return nil }
             let name = String(line[..<colon])
             if name == "next seed" {

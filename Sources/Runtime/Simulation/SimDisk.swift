@@ -106,7 +106,9 @@ struct SimDisk {
     /// The power is cut: what is volatile survives in part, in no order across cells.
     mutating func crash(_ random: inout SeededGenerator) {
         let keep = random.below(4)
-        func survives() -> Bool { keep == 0 ? false : keep == 1 ? true : random.below(keep == 2 ? 4 : 2) == 0 }
+        func survives() -> Bool {
+            keep == 0 ? false : keep == 1 ? true : random.below(keep == 2 ? 4 : 2) == 0
+        }
         for (cell, value) in pending where survives() { durable[cell] = value }
         flushed += pending.count
         for write in underWay.keys.sorted() {

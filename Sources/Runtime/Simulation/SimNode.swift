@@ -6,7 +6,8 @@ import WireFormat
 
 /// What travels between two nodes.
 enum NodeMessage {
-    case data(kind: DataKind, tag: UInt64, range: ByteRange, values: [UInt32], tainted: [Bool], stamp: EpochStamp)
+    case data(
+        kind: DataKind, tag: UInt64, range: ByteRange, values: [UInt32], tainted: [Bool], stamp: EpochStamp)
     case flush(tag: UInt64, settled: UInt64, stamp: EpochStamp)
     case acknowledgement(tag: UInt64, ok: Bool)
     case flushDone(tag: UInt64, ok: Bool)

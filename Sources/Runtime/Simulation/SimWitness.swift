@@ -19,7 +19,8 @@ struct SimWitness {
 
     mutating func start(at now: Instant, _ world: World) {
         machine = Witness(
-            record: durable, granted: durableGranted, configuration: WitnessConfiguration(promise: .milliseconds(1100)),
+            record: durable, granted: durableGranted,
+            configuration: WitnessConfiguration(promise: .milliseconds(1100)),
             at: now, breaks: world.profile.fault?.quorum ?? [])
     }
 }
@@ -137,7 +138,8 @@ extension World {
     private func judgeGrant(_ record: ArbiterRecord) {
         guard profile.keepsGuarantees else { return }
         if let other = epochGrants[record.epoch], other != record.grant, witness.history.isEmpty == false,
-            witness.history.contains(where: { $0.0.epoch == record.epoch }) || witness.durable?.epoch == record.epoch
+            witness.history.contains(where: { $0.0.epoch == record.epoch })
+                || witness.durable?.epoch == record.epoch
         {
             fail(Violation("I20", "the witness granted epoch \(record.epoch) twice"))
         }

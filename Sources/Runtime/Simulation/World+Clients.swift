@@ -12,7 +12,8 @@ extension World {
     }
 
     private func act(on node: SimNode) {
-        guard node.isUp, node.hasDevice, node.pausedUntil <= now, node.backlog.isEmpty, violation == nil else { return }
+        guard node.isUp, node.hasDevice, node.pausedUntil <= now, node.backlog.isEmpty, violation == nil
+        else { return }
         if node.isDeviceClosing || areClientsStopped {
             if !node.hasOpenRequests, let command = node.closingCommand {
                 node.closingCommand = nil
@@ -20,7 +21,9 @@ extension World {
             }
             return
         }
-        guard node.openWrites.count + node.openFlushes.count < 8, let slot = node.freeClientSlot else { return }
+        guard node.openWrites.count + node.openFlushes.count < 8, let slot = node.freeClientSlot else {
+            return
+        }
         switch clientRandom.below(20) {
         case 0..<3:
             node.openFlushes[slot] = oracle.flushBegins()
@@ -68,7 +71,9 @@ extension World {
             if status == .done {
                 judgeCompletion(write, on: node)
                 let died = nodes.filter(\.isDiskDead).reduce(into: NodeSet()) { $0.insert(NodeSet($1.index)) }
-                oracle.completed(write, bothNamed: requiredCopies(of: node) == .both, died: died)
+                oracle.completed(
+                    write, bothNamed: requiredCopies(of: node) == .both, died: died,
+                    lacking: judgeLate(write, on: node))
             }
         } else if let covered = node.openFlushes.removeValue(forKey: slot) {
             log("\(node.index) flush \(status)")
@@ -90,12 +95,28 @@ extension World {
         return standing.copies
     }
 
+    /// A completion under a record that has a successor already.
+    private func judgeLate(_ write: UInt32, on node: SimNode) -> Set<Int> {
+        guard profile.keepsGuarantees, let standing = witness.machine?.record ?? witness.durable,
+            standing.holder == node.index.peer, standing.epoch > node.replica.record?.epoch ?? 0
+        else { return [] }
+        let successor = nodes[Int(standing.holder.rawValue)]
+        do throws(Violation) {
+            return try oracle.judgeLate(write, successor.disk, of: successor.index)
+        } catch {
+            fail(error)
+            return []
+        }
+    }
+
     /// I4: a write is completed only when all of `copies` have it.
     private func judgeCompletion(_ write: UInt32, on node: SimNode) {
         guard profile.keepsGuarantees else { return }
         let missing = requiredCopies(of: node).subtracting(oracle.writes[Int(write)].storedBy)
         guard !missing.isEmpty else { return }
-        fail(Violation("I4", "\(node.index) completed write \(write), which copy \(missing.rawValue) never had"))
+        fail(
+            Violation(
+                "I4", "\(node.index) completed write \(write), which copy \(missing.rawValue) never had"))
     }
 
     private func judgeFlush(_ covered: [UInt32], on node: SimNode) {
@@ -131,11 +152,13 @@ extension World {
         guard node.isUp, !node.replica.isPrimary, !areClientsStopped || isHealed else { return }
         let peer = nodes[Int(node.index.peer.rawValue)]
         if node.connection == nil {
-            let isSilent = now.since(node.lastHeard) > .milliseconds(profile.hasArbiter ? 700 : 1500)
+            let isSilent = now.since(node.lastHeard) > .milliseconds(UInt64(swarm.silenceMilliseconds))
             if isSilent || network.chance(in: profile.hasArbiter ? 20 : 200) {
                 deliver(.promote, to: node)
             }
-        } else if now.since(node.lastHeard) > .milliseconds(700), peer.replica.isPrimary || network.chance(in: 8) {
+        } else if now.since(node.lastHeard) > .milliseconds(UInt64(swarm.silenceMilliseconds)),
+            peer.replica.isPrimary || network.chance(in: 8)
+        {
             deliver(.takeOver, to: node)
         } else if network.chance(in: profile.hasArbiter ? 40 : 400) {
             deliver(.takeOver, to: node)

@@ -25,7 +25,9 @@ extension World {
         }
         if swarm.connectionBreak > 0, faults.chance(in: swarm.connectionBreak) {
             let connection = nodes[0].connection
-            for node in nodes { schedule(after: 1 + network.below(100_000)) { $0.lose(node, connection: connection) } }
+            for node in nodes {
+                schedule(after: 1 + network.below(100_000)) { $0.lose(node, connection: connection) }
+            }
         }
         if swarm.cut > 0, faults.chance(in: swarm.cut) { strikeNetwork() }
         if swarm.pause > 0, faults.chance(in: swarm.pause) {
@@ -50,7 +52,9 @@ extension World {
             healCuts()
             return
         }
-        func both(_ a: Int, _ b: Int) -> [Direction] { [Direction(from: a, to: b), Direction(from: b, to: a)] }
+        func both(_ a: Int, _ b: Int) -> [Direction] {
+            [Direction(from: a, to: b), Direction(from: b, to: a)]
+        }
         let choices: [[Direction]] = [
             both(0, 1), both(0, 2), both(1, 2), both(0, 1) + both(0, 2), both(0, 1) + both(1, 2),
             both(0, 2) + both(1, 2), [Direction(from: 0, to: 1)], [Direction(from: 1, to: 0)],
@@ -72,9 +76,11 @@ extension World {
         if swarm.loseWitnessDisk > 0, faults.chance(in: swarm.loseWitnessDisk) {
             // Set back only where somebody present can know it (DESIGN 7: the rest is outside G3).
             let known = witness.machine?.record
-            let bothKnow = known != nil && nodes.allSatisfy {
-                $0.isUp && $0.replica.record == known && $0.session != nil
-            }
+            let bothKnow =
+                known != nil
+                && nodes.allSatisfy {
+                    $0.isUp && $0.replica.record == known && $0.session != nil
+                }
             let mayGoBack = bothKnow || profile.kind == .beyond
             crashWitness(losingDisk: faults.chance(in: 2) || !mayGoBack, settingBack: mayGoBack)
         }
@@ -101,7 +107,9 @@ extension World {
         let present = nodes.filter(\.isUp).compactMap { $0.replica.superblock.record }
         let known = present + [machine.record].compactMap { $0 }
         let highest = known.max { $0.epoch < $1.epoch }
-        guard let chosen = isForced && !known.isEmpty ? known[faults.below(known.count)] : highest else { return }
+        guard let chosen = isForced && !known.isEmpty ? known[faults.below(known.count)] : highest else {
+            return
+        }
         log("reseed e\(chosen.epoch)\(isForced ? " by force" : "")")
         machine.reseed(chosen)
         witness.machine = machine
@@ -111,7 +119,9 @@ extension World {
     }
 
     private func strikeOperator() {
-        guard let node = nodes.first(where: { $0.isUp && $0.hasDevice && !$0.isDeviceClosing }) else { return }
+        guard let node = nodes.first(where: { $0.isUp && $0.hasDevice && !$0.isDeviceClosing }) else {
+            return
+        }
         node.isDeviceClosing = true
         node.closingCommand = faults.chance(in: 2) ? .handOver : .demote
         log("operator: \(node.closingCommand.map { "\($0)" } ?? "-") on \(node.index)")
@@ -152,7 +162,9 @@ extension World {
         guard let primary = nodes.first(where: { $0.replica.isPrimary }) else { return false }
         let records = nodes.map(\.replica.record)
         return records[0] == records[1] && records[0]?.copies == .both && records[0]?.holder == primary.index
-            && nodes.allSatisfy { $0.replica.link == .up && $0.replica.sync == .none && $0.replica.openRequest == nil }
+            && nodes.allSatisfy {
+                $0.replica.link == .up && $0.replica.sync == .none && $0.replica.openRequest == nil
+            }
     }
 
     /// The only copy that the record names was on the disk that died: two failures, outside the fault model.

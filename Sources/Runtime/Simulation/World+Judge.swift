@@ -15,7 +15,8 @@ extension World {
             fail(Violation("R6", "\(node.index) acts on epoch \(record.epoch), which its disk does not have"))
         }
         let peer = nodes[Int(node.index.peer.rawValue)]
-        guard node.replica.link == .up, peer.replica.link == .up, peer.isUp, node.connection == peer.connection,
+        guard node.replica.link == .up, peer.replica.link == .up, peer.isUp,
+            node.connection == peer.connection,
             let other = peer.replica.record
         else { return }
         if other.epoch == record.epoch, other.grant != record.grant, profile.hasArbiter {
@@ -32,20 +33,26 @@ extension World {
         // R2: a grant is given to what is on the asker's disk.
         switch request.purpose {
         case .narrow, .takeOver, .promote:
-            if node.disk.hasUnflushed { fail(Violation("R2", "\(node.index) asks with data that is not durable")) }
+            if node.disk.hasUnflushed {
+                fail(Violation("R2", "\(node.index) asks with data that is not durable"))
+            }
         case .widen, .handOver, .leave: break
         }
     }
 
     /// R5, I13: when both are named again, the target's copy is durably whole and of the source's generation.
     func judgeWidening(_ request: ArbiterRequest, _ record: ArbiterRecord) {
-        guard request.purpose == .widen, !nodes.contains(where: \.isDiskDead), profile.keepsGuarantees else { return }
+        guard request.purpose == .widen, !nodes.contains(where: \.isDiskDead), profile.keepsGuarantees else {
+            return
+        }
         let current = nodes.map(\.disk.superblock.generations.current)
         let isWhole = nodes.allSatisfy {
             $0.disk.superblock.condition == .consistent || $0.disk.superblock.condition == .awaitingRecord
         }
         guard isWhole, current[0] == current[1] else {
-            fail(Violation("I13", "both are named, and one copy is not durably whole or of another generation"))
+            fail(
+                Violation("I13", "both are named, and one copy is not durably whole or of another generation")
+            )
             return
         }
     }
@@ -60,7 +67,8 @@ extension World {
         switch status {
         case .done:
             guard node.frozenWrites.contains(write), !isMarked else { return }
-            fail(Violation("I9", "\(node.index) answers write \(write) alone, which its bitmap does not mark"))
+            fail(
+                Violation("I9", "\(node.index) answers write \(write) alone, which its bitmap does not mark"))
         case .failed:
             guard node.issuedWrites.contains(write), !isMarked else { return }
             fail(Violation("I15", "\(node.index) fails write \(write), which its bitmap does not mark"))
@@ -71,9 +79,11 @@ extension World {
     /// overwritten by older data without an order.
     func judgeOverwriting(_ slot: SlotIndex, on node: SimNode) {
         guard node.replica.sync == .target, !node.isDiskDead else { return }
-        if node.disk.superblock.condition == .consistent || node.disk.superblock.condition == .awaitingRecord {
+        if node.disk.superblock.condition == .consistent || node.disk.superblock.condition == .awaitingRecord
+        {
             if node.replica.superblock.condition == .inconsistent {
-                fail(Violation("I14", "\(node.index) is overwritten by a resync and not durably Inconsistent"))
+                fail(
+                    Violation("I14", "\(node.index) is overwritten by a resync and not durably Inconsistent"))
                 return
             }
         }
@@ -83,7 +93,9 @@ extension World {
             let old = node.disk.current[cell]
             guard old > value, oracle.writes[Int(old)].isCompleted else { continue }
             if !oracle.writes[Int(old)].storedBy.contains(node.index.peer) {
-                fail(Violation("I12", "\(node.index) loses write \(old) of cell \(cell), which only it completed"))
+                fail(
+                    Violation(
+                        "I12", "\(node.index) loses write \(old) of cell \(cell), which only it completed"))
                 return
             }
         }
@@ -98,7 +110,8 @@ extension World {
         guard let primary = nodes.first(where: { $0.replica.isPrimary }) else { return }
         judge(primary)
         guard nodes.allSatisfy({ $0.replica.link == .up && $0.replica.sync == .none }) else { return }
-        for cell in nodes[0].disk.current.indices where nodes[0].disk.current[cell] != nodes[1].disk.current[cell] {
+        for cell in nodes[0].disk.current.indices
+        where nodes[0].disk.current[cell] != nodes[1].disk.current[cell] {
             let block = cell / SimDisk.cellsPerBlock
             if nodes.contains(where: { $0.replica.dirty.contains(block) }) { continue }
             let (first, second) = (nodes[0].disk.current[cell], nodes[1].disk.current[cell])
@@ -109,7 +122,8 @@ extension World {
 
     /// R5: a copy that the record names becomes a target only when what its source has is durable.
     func judgeSource(_ note: ReplicaNote, of node: SimNode) {
-        guard case .resyncStarted(let isSource, _) = note, isSource, node.replica.record?.copies == .both else { return }
+        guard case .resyncStarted(let isSource, _) = note, isSource, node.replica.record?.copies == .both
+        else { return }
         if node.disk.hasUnflushed, !node.isDiskDead {
             fail(Violation("R5", "\(node.index) is the source of a named copy with data that is not durable"))
         }
@@ -123,7 +137,9 @@ extension World {
         where !node.disk.isMarked(block) && !logged.contains(UInt32(block / Self.extentBlocks)) {
             // A run that waited behind a write of the same block may have become needless.
             let cells = block * SimDisk.cellsPerBlock..<(block + 1) * SimDisk.cellsPerBlock
-            if node.disk.current[cells] == nodes[Int(node.index.peer.rawValue)].disk.current[cells] { continue }
+            if node.disk.current[cells] == nodes[Int(node.index.peer.rawValue)].disk.current[cells] {
+                continue
+            }
             fail(Violation("I9", "\(node.index) copies block \(block), which its disk does not mark"))
             return
         }
@@ -148,7 +164,8 @@ extension World {
             let (first, second) = (nodes[0].disk.durable[cell], nodes[1].disk.durable[cell])
             fail(
                 Violation(
-                    "I9", "block \(block) differs (write \(first) and \(second)), is in no bitmap and in no log"))
+                    "I9",
+                    "block \(block) differs (write \(first) and \(second)), is in no bitmap and in no log"))
             return
         }
     }

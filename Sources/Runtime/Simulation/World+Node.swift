@@ -40,7 +40,9 @@ extension World {
     }
 
     private func drainBacklog(of node: SimNode) {
-        guard node.pausedUntil <= now else { return schedule(at: node.pausedUntil) { $0.drainBacklog(of: node) } }
+        guard node.pausedUntil <= now else {
+            return schedule(at: node.pausedUntil) { $0.drainBacklog(of: node) }
+        }
         let backlog = node.backlog
         node.backlog.removeAll()
         node.isDraining = true
@@ -171,7 +173,8 @@ extension World {
         let logged = node.disk.loggedExtents(capacity: swarm.logCapacity)
         for extent in range.units(of: UInt64(Self.extentBlocks) * BlockSize.block)
         where !logged.contains(UInt32(extent)) {
-            fail(Violation("I10", "\(node.index) writes to extent \(extent), which is not in the durable log"))
+            fail(
+                Violation("I10", "\(node.index) writes to extent \(extent), which is not in the durable log"))
         }
     }
 
@@ -202,7 +205,10 @@ extension World {
         if node.replica.superblock.condition != .consistent
             || node.replica.record?.copies.contains(node.index) != true
         {
-            fail(Violation("I14", "\(node.index) is Primary with a copy that is \(node.replica.superblock.condition)"))
+            fail(
+                Violation(
+                    "I14", "\(node.index) is Primary with a copy that is \(node.replica.superblock.condition)"
+                ))
         }
         judge(node)
         if profile.keepsGuarantees, violation == nil { oracle.epochStarts(from: node.disk) }
@@ -246,7 +252,7 @@ extension World {
             }
             replaceDisk(of: node)
         }
-        guard let replica = Self.replica(of: node.disk, profile, seed: diskRandom.next()) else {
+        guard let replica = Self.replica(of: node.disk, profile, swarm, seed: diskRandom.next()) else {
             fail(Violation("I16", "\(node.index) cannot replay its activity log after a crash"))
             return
         }
@@ -266,7 +272,8 @@ extension World {
         var superblock = node.disk.superblock
         superblock.condition = .failed
         superblock.intent = nil
-        superblock.generations = GenerationTuple(current: superblock.generations.current, bitmap: .none, history: [])
+        superblock.generations = GenerationTuple(
+            current: superblock.generations.current, bitmap: .none, history: [])
         let skipped = node.disk.skipped
         node.disk = SimDisk(blocks: Self.blocks, superblock: superblock)
         node.disk.skipped = skipped

@@ -66,12 +66,13 @@ public final class World {
         let origins = Origin.draw(profile, &setup)
         for (index, origin) in zip(NodeIndex.allCases, origins) {
             let superblock = Superblock(
-                size: UInt64(Self.blocks) * BlockSize.block, node: index, logCapacity: UInt32(swarm.logCapacity),
+                size: UInt64(Self.blocks) * BlockSize.block, node: index,
+                logCapacity: UInt32(swarm.logCapacity),
                 generations: origin.generations, condition: origin.condition, record: record, intent: nil,
                 ownership: 0)
             var disk = SimDisk(blocks: Self.blocks, superblock: superblock)
             disk.skipped = profile.fault?.skippedSync
-            let replica = Self.replica(of: disk, profile, seed: setup.next())
+            let replica = Self.replica(of: disk, profile, swarm, seed: setup.next())
             nodes.append(SimNode(index: index, disk: disk, replica: replica ?? Self.unreadable(disk)))
         }
         for (node, origin) in zip(nodes, origins) where origin.hasData {
@@ -85,19 +86,22 @@ public final class World {
     private static func drawSwarm(_ random: inout SeededGenerator) -> Swarm {
         func rate(_ values: [Int]) -> Int { values[random.below(values.count)] }
         return Swarm(
-            crash: rate([0, 0, 8, 4, 2]), crashWitness: rate([0, 0, 16, 6]), loseWitnessDisk: rate([0, 0, 24, 8]),
+            crash: rate([0, 0, 8, 4, 2]), crashWitness: rate([0, 0, 16, 6]),
+            loseWitnessDisk: rate([0, 0, 24, 8]),
             cut: rate([0, 6, 3, 2]), diskError: rate([0, 0, 0, 0, 400]), operatorAction: rate([0, 8, 4]),
             connectionBreak: rate([0, 8, 3]), slowDisk: rate([0, 0, 50]), actionCrash: rate([0, 3, 1]),
             crashAgain: rate([0, 0, 3]), pause: rate([0, 0, 8, 4]),
             diskMicroseconds: rate([100, 500, 3000]), networkMicroseconds: rate([100, 1000, 20000]),
-            thinkMilliseconds: rate([2, 8, 30]), logCapacity: random.chance(in: 24) ? 2000 : rate([2, 3, 7]))
+            thinkMilliseconds: rate([2, 8, 30]), logCapacity: random.chance(in: 24) ? 2000 : rate([2, 3, 7]),
+            waitMilliseconds: rate([100, 2000, 2000]), silenceMilliseconds: rate([700, 700, 3000]))
     }
 
-    static func replica(of disk: SimDisk, _ profile: Profile, seed: UInt64) -> Replica? {
+    static func replica(of disk: SimDisk, _ profile: Profile, _ swarm: Swarm, seed: UInt64) -> Replica? {
         guard let log = disk.replay(capacity: Int(disk.superblock.logCapacity)) else { return nil }
         var configuration = ReplicaConfiguration(
             me: disk.superblock.node, hasArbiter: profile.hasArbiter, freezeTimeout: .seconds(4),
-            waitForPeer: .seconds(2), askAgain: .milliseconds(400), transferLogBlocks: 48,
+            waitForPeer: .milliseconds(UInt64(swarm.waitMilliseconds)), askAgain: .milliseconds(400),
+            transferLogBlocks: 48,
             extent: UInt64(extentBlocks) * BlockSize.block, breaks: profile.fault?.replica ?? [])
         configuration.tellsBranches = true
         return Replica(
@@ -171,7 +175,8 @@ public final class World {
 
     /// What stands at the end, for the message.
     var summary: String {
-        let record = witness.machine?.record.map { "e\($0.epoch) \($0.holder) copies \($0.copies.rawValue)" } ?? "-"
+        let record =
+            witness.machine?.record.map { "e\($0.epoch) \($0.holder) copies \($0.copies.rawValue)" } ?? "-"
         let isRolledBack = witness.machine?.isRolledBack ?? false
         return nodes.map(Self.summary).joined(separator: "; ")
             + "; witness \(record)\(isRolledBack ? ", rolled back" : "")"
