@@ -337,4 +337,19 @@ struct ReplicaStoryTests {
         pair.tell(.first, .recordRead(pair.witness.record))
         #expect(pair[.first].replica.openRequest?.identifier == asked?.identifier)
     }
+
+    @Test("an arbiter that has lost its record cannot refuse what it may have granted before")
+    func emptiedArbiter() throws {
+        let pair = Pair.serving()
+        pair.held = [.arbiter]
+        pair.disconnect()
+        let asked = try #require(pair[.first].replica.openRequest)
+        pair.tell(.first, .timer(.askAgain))
+        pair.tell(.first, .arbiterAnswered(identifier: asked.identifier, .refused(.noRecord, nil)))
+        #expect(pair[.first].replica.openRequest == asked)
+        pair.tell(
+            .first,
+            .arbiterAnswered(identifier: asked.identifier, .refused(.notTheHolder, pair.witness.record)))
+        #expect(pair[.first].replica.openRequest == nil)
+    }
 }

@@ -48,6 +48,7 @@ struct TandemSimulate: ParsableCommand {
     }
 
     private func runPast(_ path: String) throws {
+        var ran = 0
         for line in try readText(path).split(separator: "\n") where !line.hasPrefix("#") {
             let words = line.split(separator: " ")
             guard words.count >= 2, let kind = Profile.Kind(rawValue: String(words[0])),
@@ -55,7 +56,9 @@ struct TandemSimulate: ParsableCommand {
             else { throw ValidationError("\(path): expected PROFILE SEED, found '\(line)'") }
             var campaign = Campaign(kind: kind, fault: fault.flatMap(DeliberateBreak.init(named:)))
             if let violation = campaign.run(seed) { throw report(violation, seed, campaign) }
+            ran += 1
         }
+        print("\(ran) seeds that failed once, no violation")
     }
 
     private func runSeeds(_ start: Campaign) throws {

@@ -74,6 +74,7 @@ extension Replica {
             identifier: Mark(using: &generator), purpose: purpose, asker: me, expectedEpoch: record.epoch,
             expectedGrant: record.grant, holder: holder, copies: copies, restarted: isRestarted)
         intentWasSent = false
+        intentMayBeGranted = false
         store([.superblock(.intent)], then: .sendIntent, at: now, &actions)
     }
 
@@ -102,7 +103,10 @@ extension Replica {
     mutating func askOrRead(_ actions: inout [ReplicaAction]) {
         guard arbiterReachable else { return }
         if superblock.intent != nil, case .open = narrowStage {
-            if intentWasSent { reach(.askedAgainSameIdentifier, &actions) }
+            if intentWasSent {
+                intentMayBeGranted = true
+                reach(.askedAgainSameIdentifier, &actions)
+            }
             intentWasSent = true
             actions.append(.askArbiter)
         } else {
@@ -121,6 +125,7 @@ extension Replica {
         superblock.intent = nil
         narrowStage = .none
         intentWasSent = false
+        intentMayBeGranted = false
     }
 
     mutating func handleArbiter(_ event: ReplicaEvent, at now: Instant, _ actions: inout [ReplicaAction]) {
@@ -165,6 +170,12 @@ extension Replica {
             granted(intent, new, at: now, &actions)
         case .refused(let reason, let standing):
             actions.append(.note(.answered(granted: false, reason: reason.rawValue)))
+            // An arbiter that has lost its record has lost what it granted too: unless this was the only time that it
+            // was asked, its refusal proves nothing (R3).
+            if intentMayBeGranted, reason == .noRecord || reason == .rolledBack {
+                if promotionWanted { refusePromotion(.arbiterRefused, &actions) }
+                return
+            }
             if reason == .otherMemberIntact { reach(.soloGrantRefusedOtherIntact, &actions) }
             if asksToHold { reach(.resumedAfterRefusal, &actions) }
             closeIntent()

@@ -189,7 +189,11 @@ extension Replica {
         } else {
             waitingForPeer = false
         }
-        if superblock.intent != nil { narrowStage = .open }
+        if superblock.intent != nil {
+            narrowStage = .open
+            intentMayBeGranted = true
+            actions.append(.setTimer(.askAgain, now + configuration.askAgain))
+        }
         if arbiterReachable { askOrRead(&actions) }
     }
 

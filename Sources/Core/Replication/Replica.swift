@@ -110,6 +110,8 @@ public struct Replica: Sendable {
     var arbiterReachable = false
     var isStarted = false
     var intentWasSent = false
+    /// It may have reached an arbiter before this process, or this answer, knew.
+    var intentMayBeGranted = false
     var adopting: ArbiterRecord?
     var narrowStage = AskStage.none
     var roleStage = RoleStage.settled

@@ -54,6 +54,7 @@ final class SimNode {
     /// Writes that were handed to the disk and not answered; and those of them when the node went on alone.
     var issuedWrites: Set<UInt32> = []
     var frozenWrites: Set<UInt32> = []
+    var isFrozen = false
     var openFlushes: [SlotIndex: [UInt32]] = [:]
     var openReads: Set<SlotIndex> = []
 

@@ -112,7 +112,12 @@ extension World {
         case .note(let note):
             coverage.count(note)
             judgeSource(note, of: node)
-            if note == .narrowed { node.frozenWrites = node.issuedWrites }
+            switch note {
+            case .frozen: node.isFrozen = true
+            case .verdictAlone, .verdictPeerBack: node.isFrozen = false
+            case .narrowed where node.isFrozen: node.frozenWrites = node.issuedWrites
+            default: break
+            }
             log("\(node.index) \(note)")
         }
     }
@@ -193,6 +198,7 @@ extension World {
     private func roleChanged(_ isPrimary: Bool, on node: SimNode) {
         log("\(node.index) is \(isPrimary ? "Primary" : "Secondary") e\(node.replica.record?.epoch ?? 0)")
         node.hasDevice = isPrimary
+        node.isFrozen = false
         node.isDeviceClosing = false
         node.closingCommand = nil
         guard isPrimary else {
