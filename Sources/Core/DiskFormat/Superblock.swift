@@ -47,7 +47,8 @@ public struct Superblock: Sendable, Hashable {
     public var ownership: UInt32
 
     public init(
-        size: UInt64, node: NodeIndex, logCapacity: UInt32, generations: GenerationTuple, condition: CopyCondition,
+        size: UInt64, node: NodeIndex, logCapacity: UInt32, generations: GenerationTuple,
+        condition: CopyCondition,
         record: ArbiterRecord?, intent: ArbiterRequest?, ownership: UInt32
     ) {
         self.size = size

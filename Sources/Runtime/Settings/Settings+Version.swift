@@ -10,10 +10,12 @@ extension Settings {
             let path = "groups.\(group.name)"
             if group.export != nil {
                 found.append(
-                    "'\(path).export' is not in this version; remove it and export '\(group.mount?.path ?? "")' yourself")
+                    "'\(path).export' is not in this version; remove it and export '\(group.mount?.path ?? "")' yourself"
+                )
             }
             if group.resync == .keepOlder {
-                found.append("'\(path).resync: keep-older' is not in this version; remove it or write 'direct'")
+                found.append(
+                    "'\(path).resync: keep-older' is not in this version; remove it or write 'direct'")
             }
             if group.onStuck == .reboot {
                 found.append("'\(path).on-stuck: reboot' is not in this version; remove it or write 'wait'")
