@@ -260,11 +260,15 @@ extension Replica {
         store([.superblock(.record)], then: .recordAdopted, at: now, &actions)
     }
 
+    /// Whether the record is on the disk (R6). If it came while another was being stored, its own store will act;
+    /// without a disk the last one that was to be stored acts.
+    func mayActOn(_ new: ArbiterRecord) -> Bool {
+        isDiskFailed ? !jobs.contains(where: \.storesRecord) : durableRecord == new
+    }
+
     mutating func recordStored(at now: Instant, _ actions: inout [ReplicaAction]) {
         // A newer one may be on its way to the disk; it will act.
-        guard let new = adopting, superblock.record == new, !jobs.contains(where: \.storesRecord) else {
-            return
-        }
+        guard let new = adopting, mayActOn(new) else { return }
         record = new
         adopting = nil
         actions.append(.note(.recordAdopted(epoch: new.epoch)))

@@ -68,6 +68,7 @@ extension Replica {
             switch job.steps[job.next] {
             case .superblock(let point):
                 jobRunning = true
+                storingRecord = superblock.record
                 actions.append(.storeSuperblock(point))
             case .bitmap(let point):
                 guard !changedPages.isEmpty else { continue }
@@ -89,7 +90,7 @@ extension Replica {
 
     mutating func metadataStored(ok: Bool, at now: Instant, _ actions: inout [ReplicaAction]) {
         jobRunning = false
-        if !ok { ownDiskFailed(at: now, &actions) }
+        if ok { durableRecord = storingRecord } else { ownDiskFailed(at: now, &actions) }
         runJobs(at: now, &actions)
     }
 

@@ -197,8 +197,7 @@ extension Replica {
 
     mutating func deposedMarked(at now: Instant, _ actions: inout [ReplicaAction]) {
         guard roleStage == .marking else { return }
-        // A record that came while the superblock was written is not in it; its own store will act.
-        if let new = adopting, superblock.record == new, !jobs.contains(where: \.storesRecord) {
+        if let new = adopting, mayActOn(new) {
             record = new
             adopting = nil
         }

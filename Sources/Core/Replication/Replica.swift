@@ -88,6 +88,9 @@ public struct Replica: Sendable {
     // Metadata, one store at a time.
     var jobs: [Job] = []
     var jobRunning = false
+    /// The record in the superblock that is being written, and in the one that is on the disk.
+    var storingRecord: ArbiterRecord?
+    var durableRecord: ArbiterRecord?
     var logQueue: [ActivityLogTransaction] = []
 
     // The connection.
@@ -142,6 +145,8 @@ public struct Replica: Sendable {
             capacity: Int(superblock.logCapacity), extents: extents, nextNumber: nextLogNumber)
         replayed = loggedExtents
         record = superblock.record
+        storingRecord = superblock.record
+        durableRecord = superblock.record
         generator = SeededGenerator(seed: seed, label: "replica")
         active.reserveCapacity(SlotLayout.count)
         waiting.reserveCapacity(SlotLayout.count)
