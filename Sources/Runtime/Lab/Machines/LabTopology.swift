@@ -152,8 +152,10 @@ public struct LabTopology: Sendable {
             let held = Set(LabMachine.attachedLoops().map(\.path)).intersection(loops)
             remains += held.sorted().map { "loop device: \($0)" }
         }
-        let removed = try ChildProcess.run(["rm", "-rf", "--one-file-system", directory.path])
-        if removed.status != 0 { remains.append("files: \(removed.output)") }
+        // A disk that others keep busy takes its time over images of hundreds of megabytes.
+        let removed = try ChildProcess.run(
+            ["rm", "-rf", "--one-file-system", directory.path], limit: .seconds(120))
+        if removed.status != 0 { remains.append("files: rm ended with \(removed.status): \(removed.output)") }
         return remains
     }
 }

@@ -22,7 +22,7 @@ public struct LiveStory: Sendable {
 public enum LiveStories {
     /// Those of one run; the full matrix has more variants.
     public static func all(full: Bool) -> [LiveStory] {
-        labItself() + kills() + cuts(full: full) + isolation() + pauses(full: full) + refusals()
+        labItself() + kills() + cuts(full: full) + isolation() + pauses(full: full) + refusals(full: full)
     }
 }
 
