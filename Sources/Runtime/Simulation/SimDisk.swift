@@ -25,7 +25,9 @@ struct SimDisk {
 
     var superblock: Superblock
     var bitmap: [UInt64]
-    var ring: [ActivityLogTransaction?]
+    private var ring: [ActivityLogTransaction?] { didSet { loggedNow = nil } }
+    /// What `loggedExtents` found in the ring as it is.
+    private var loggedNow: Set<UInt32>?
     private var metaPending: [MetaWrite] = []
     private var metaUnderWay: MetaWrite?
     var skipped: SyncPoint?
@@ -158,9 +160,16 @@ struct SimDisk {
         return blocks.indices.map { ring[$0] == nil && $0 > Int(newest) ? empty : blocks[$0] }
     }
 
-    /// Extents that the durable ring names; kept for the invariants.
-    func loggedExtents(capacity: Int) -> [UInt32] {
-        // All extents a replay could name, by value: the newest word on each slot.
+    /// Extents that the durable ring names; for the invariants, which ask far more often than the ring changes.
+    mutating func loggedExtents(capacity: Int) -> Set<UInt32> {
+        if let loggedNow { return loggedNow }
+        let logged = findLoggedExtents(capacity: capacity)
+        loggedNow = logged
+        return logged
+    }
+
+    /// All extents a replay could name, by value: the newest word on each slot.
+    private func findLoggedExtents(capacity: Int) -> Set<UInt32> {
         var slots = [UInt32?](repeating: nil, count: capacity)
         let ordered = ring.compactMap { $0 }.sorted { $0.number > $1.number }
         for transaction in ordered {
@@ -172,7 +181,7 @@ struct SimDisk {
                 if slots[slot] == nil { slots[slot] = extent }
             }
         }
-        return slots.compactMap { $0 }.filter { $0 != ActivityLogTransaction.emptyExtent }
+        return Set(slots.compactMap { $0 }).subtracting([ActivityLogTransaction.emptyExtent])
     }
 
     /// Whether a power cut now could take data.

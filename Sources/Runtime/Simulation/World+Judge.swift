@@ -132,7 +132,7 @@ extension World {
     /// I9: what a resync copies can be found again after one more crash of its source.
     func judgeSending(_ slot: SlotIndex, from node: SimNode) {
         guard !node.isDiskDead, !node.replica.isDiskFailed else { return }
-        let logged = Set(node.disk.loggedExtents(capacity: swarm.logCapacity))
+        let logged = node.disk.loggedExtents(capacity: swarm.logCapacity)
         for block in node.replica.range(of: slot).units(of: BlockSize.block)
         where !node.disk.isMarked(block) && !logged.contains(UInt32(block / Self.extentBlocks)) {
             // A run that waited behind a write of the same block may have become needless.
@@ -151,9 +151,12 @@ extension World {
         guard profile.keepsGuarantees,
             nodes.allSatisfy({ !$0.isDiskDead && $0.disk.superblock.condition != .failed })
         else { return }
-        let logged = nodes.map { each in
-            let disk = transaction.flatMap { each === node ? each.disk.withLog($0) : nil } ?? each.disk
-            return Set(disk.loggedExtents(capacity: swarm.logCapacity))
+        lazy var logged = nodes.map { each in
+            guard let transaction, each === node else {
+                return each.disk.loggedExtents(capacity: swarm.logCapacity)
+            }
+            var disk = each.disk.withLog(transaction)
+            return disk.loggedExtents(capacity: swarm.logCapacity)
         }
         for cell in nodes[0].disk.durable.indices
         where nodes[0].disk.durable[cell] != nodes[1].disk.durable[cell] {
