@@ -104,10 +104,12 @@ extension World {
         let life = witness.life
         let granted = machine.granted
         // Durable before it is answered; a crash in between may have stored it or not.
-        if faults.chance(in: 2) { storeWitness(record, granted) }
+        let isStored = faults.chance(in: 2)
+        if isStored { storeWitness(record, granted) }
         schedule(after: 1 + diskRandom.below(5000)) { world in
             guard world.witness.life == life else { return }
-            if world.witness.durable != record { world.storeWitness(record, granted) }
+            // Once only: the next record may have been read, asked from and stored meanwhile.
+            if !isStored { world.storeWitness(record, granted) }
             world.reply(to: node, session, .arbiterAnswered(identifier: request.identifier, answer))
         }
     }
