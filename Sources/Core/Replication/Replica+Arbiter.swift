@@ -59,6 +59,7 @@ extension Replica {
     /// The own data is on its disk: the request is stored, then sent.
     mutating func storeIntent(at now: Instant, _ actions: inout [ReplicaAction]) {
         guard case .storing(let purpose) = narrowStage, let record else { return }
+        guard mayAsk(purpose) else { return abandonAsking(&actions) }
         var holder = me
         var copies = NodeSet.both
         switch purpose {
@@ -80,6 +81,11 @@ extension Replica {
 
     mutating func intentStored(at now: Instant, _ actions: inout [ReplicaAction]) {
         guard let intent = superblock.intent else { return }
+        guard mayAsk(intent.purpose) || intentWasSent else {
+            // Never sent, so not open: the disk failed while the request was being stored on it.
+            closeIntent()
+            return abandonAsking(&actions)
+        }
         narrowStage = .open
         actions.append(.note(.asked(intent.purpose)))
         if !configuration.hasArbiter {
@@ -111,6 +117,14 @@ extension Replica {
             actions.append(.askArbiter)
         } else {
             actions.append(.readRecord)
+        }
+    }
+
+    /// Without its disk a node asks for nothing that would name it as a copy (R2).
+    private func mayAsk(_ purpose: ArbiterPurpose) -> Bool {
+        switch purpose {
+        case .takeOver, .promote, .widen: !isDiskFailed
+        case .narrow, .handOver, .leave: true
         }
     }
 
