@@ -133,6 +133,7 @@ let package = Package(
                 "Basics", "Quorum", "DiskFormat", "Settings", "Telemetry", "LinuxSystem", "BlockStore",
                 "SecureChannel", "WitnessRuntime", "Provisioning",
             ]),
+        tests("BasicsTests", ["Basics"]),
         tests("LabTests", ["Lab", "Basics"]),
         tests("DiskFormatTests", ["Basics", "Quorum", "DiskFormat"]),
         tests("WireFormatTests", ["Basics", "Quorum", "WireFormat"]),
