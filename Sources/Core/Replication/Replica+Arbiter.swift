@@ -339,7 +339,12 @@ extension Replica {
 
     /// A record that the peer sent.
     mutating func heardRecord(_ new: ArbiterRecord, at now: Instant, _ actions: inout [ReplicaAction]) {
-        guard new.epoch > (adopting ?? record)?.epoch ?? 0 else { return }
+        let known = adopting ?? record
+        if let known, new.epoch == known.epoch, new.grant != known.grant, distrustsEqualEpochs {
+            closeLink(.recordChanged, at: now, &actions)
+            return
+        }
+        guard new.epoch > known?.epoch ?? 0 else { return }
         adopt(new, at: now, &actions)
     }
 

@@ -43,8 +43,18 @@ extension Replica {
             closeLink(.oldEpoch, at: now, &actions)
             return false
         }
+        if let known = adopting ?? record, stamp != EpochStamp(known), stamp.epoch == known.epoch,
+            distrustsEqualEpochs
+        {
+            closeLink(.recordChanged, at: now, &actions)
+            return false
+        }
         return true
     }
+
+    /// Whether two grants of one epoch are a contradiction: an arbiter never makes them. The next handshake tells it
+    /// to both sides (G7).
+    var distrustsEqualEpochs: Bool { configuration.hasArbiter && !has(.grantsOfOneEpochEqual) }
 
     /// Whether this node has asked, or is about to ask, to become holder.
     var asksToHold: Bool {
