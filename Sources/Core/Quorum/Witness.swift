@@ -104,6 +104,10 @@ public struct Witness: Sendable {
             epoch: request.expectedEpoch + 1, grant: mark, holder: request.holder, copies: request.copies)
         record = next
         granted = request.identifier
+        // A grant is a sign of life, and a promise to the holder that it makes, until its first renewal.
+        if next.holder == request.asker {
+            heard(request.asker, isRestarted: request.restarted, holding: next.epoch, at: now)
+        }
         return .granted(next)
     }
 
