@@ -156,7 +156,7 @@ let package = Package(
             [
                 "Basics", "Quorum", "DiskFormat", "WireFormat", "Replication", "CLinux", "LinuxSystem",
                 "BlockStore", "FuseDevice", "SecureChannel", "Settings", "Telemetry", "HostServices",
-                "WitnessRuntime", "NodeRuntime",
+                "WitnessRuntime", "NodeRuntime", "Failover",
             ]),
     ],
     swiftLanguageModes: [.v6]

@@ -15,7 +15,8 @@ import WireFormat
 /// It carries out what those machines say and tells them what came of it. What may block is done by the performer.
 ///
 /// The files: `+Failover` the plan and its effects, `+Elector` the address and who asks for it, `+Lease` signs of life
-/// and the holder's time, `+Verbs` the operator, `+Status` what is shown.
+/// and the holder's time, `+Verbs` the operator, `+Words` reasons in
+/// sentences, `+Status` what is shown.
 final class NodeGroupLoop {
     let context: NodeContext
     let group: Settings.Group
@@ -79,12 +80,20 @@ final class NodeGroupLoop {
     var hasHandedOver = false
 
     // The operator.
-    var waiting: [(verb: NodeVerb, answer: NodeAnswer)] = []
-    var switchoverEnd: Instant = .never
+    var waiting: [WaitingVerb] = []
     var leaveEnd: Instant = .never
     var leaveAgain = Instant(nanoseconds: 0)
-    var lastRefusal = ""
+    var lastRefusal: ArbiterRefusal?
     var isFinished = false
+
+    // What is in the way, in sentences for the operator.
+    /// Somebody else's mount is where this group's belongs.
+    var obstacle: String?
+    var nextLook = Instant(nanoseconds: 0)
+    /// Why the last connection ended for good.
+    var linkTrouble: String?
+    /// Why there is no session with the witness.
+    var arbiterTrouble: String?
 
     // What is shown.
     var loggedBytes: UInt64 = 0
@@ -165,6 +174,7 @@ final class NodeGroupLoop {
 
     private func tick() {
         now = .now()
+        lookAtMountPoint()
         watchLease()
         sendSigns()
         advanceGrant()
@@ -223,7 +233,7 @@ final class NodeGroupLoop {
         case .readRecord: arbiter?.send(.read(group: group.name))
         case .linkClosed(let reason, let detail):
             peer.ended(group.name)
-            if reason.standsAlone { peer.allow(group.name, false) }
+            if reason.standsAlone { standAlone(reason) }
             note("link-closed", reason == .lost ? .warning : .notice, "\(reason) \(detail)")
         case .deviceServing: finish(&opening, nil)
         case .deviceEnded:
@@ -236,6 +246,14 @@ final class NodeGroupLoop {
             run(plan.handle(.deposed, at: now))
         case .stopped: break
         }
+    }
+
+    /// No connection until an operator says so.
+    private func standAlone(_ reason: CloseReason) {
+        // What the operator asked for has been told to the connector already, and may have been taken back since.
+        guard reason != .disconnected else { return }
+        peer.allow(group.name, false)
+        linkTrouble = "group '\(group.name)' stays apart: \(Self.words(reason))"
     }
 
     private func journal(_ told: ReplicaNote) {
@@ -251,7 +269,8 @@ final class NodeGroupLoop {
             note(Self.word(told), "\(isSource ? "\(bytes) bytes sent" : "")")
         case .handshake(let row): note("handshake", "\(row)")
         case .asked(let purpose): note("asked", "\(purpose)")
-        case .answered(let isGranted, _): note("answered", isGranted ? "granted" : "refused: \(lastRefusal)")
+        case .answered(let isGranted, _):
+            note("answered", isGranted ? "granted" : "refused: \(lastRefusal.map { "\($0)" } ?? "?")")
         case .recordAdopted(let epoch): note(Self.word(told), "epoch \(epoch)")
         case .frozen: note("frozen", .warning, "writes wait for a verdict")
         case .verdictTimeout: note(Self.word(told), .error, "no verdict within freeze-timeout")
@@ -273,18 +292,20 @@ final class NodeGroupLoop {
         switch news {
         case .up:
             isArbiterUp = true
+            arbiterTrouble = nil
             nextSign = now
             volume?.post(.event(.arbiterUp))
         case .lost:
             isArbiterUp = false
             volume?.post(.event(.arbiterLost))
+        case .unreachable(let reason): arbiterTrouble = reason
         case .record(let record):
             volume?.post(.event(.recordRead(record)))
             if let record, record.holder == context.node.peer, record.epoch == replica.record?.epoch {
                 return
             }
         case .answer(let identifier, let answer):
-            if case .refused(let reason, _) = answer { lastRefusal = "\(reason)" }
+            if case .refused(let reason, _) = answer { lastRefusal = reason }
             volume?.post(.event(.arbiterAnswered(identifier: identifier, answer)))
         case .renewed(let sequence, let isConfirmed):
             if isConfirmed { confirmed(sequence) }
@@ -309,7 +330,10 @@ final class NodeGroupLoop {
         case .resigned:
             promise.released(by: context.node.peer, at: now)
             peerSign?.isServing = false
+            peerSign?.isComplete = false
             tell(.peerResigned)
+        case .wanted: peerWants()
+        case .failed(let text): peerFailed(text)
         case .socket(let socket): volume?.post(.link(socket))
         }
     }
