@@ -15,7 +15,8 @@ enum KeeperProcess {
     /// The worker's exit status when it could not start or go on, having said why.
     private static let refused: Int32 = 70
 
-    /// Starts `work` in a child and waits for its end. Throws `workerDied` when nobody told it to end.
+    /// Starts `work` in a child and waits for its end. Throws the worker's own reason when it could not start or go
+    /// on, and `workerDied` when it died.
     static func run(
         _ context: NodeContext, _ work: () throws(NodeError) -> Void
     ) throws(NodeError) {
@@ -23,23 +24,32 @@ enum KeeperProcess {
         do throws(SystemError) { signals = try SignalQueue([SIGTERM, SIGINT, SIGHUP]) } catch {
             throw .system(error)
         }
+        let reason: KeeperReason
+        do throws(SystemError) { reason = try .make() } catch { throw .system(error) }
         let worker = clinux_fork()
         if worker == 0 {
             clinux_end_with_parent(SIGTERM)
             do throws(NodeError) { try work() } catch {
-                context.journal.record("node-refused", level: .error, ["reason": error])
+                // The keeper says it: the last line that is printed is the reason.
+                if !reason.tell("\(error)") {
+                    context.journal.record("node-refused", level: .error, ["reason": error])
+                }
                 _exit(refused)
             }
             _exit(0)
         }
         guard worker > 0 else { throw .system(SystemError(operation: "fork", subject: "", code: errno)) }
         let status = try supervise(worker, signals)
-        switch status {
-        case 0: return
-        default:
-            context.journal.record("worker-died", level: .error, ["status": status])
-            throw .workerDied(status: status, remains: tidyUp(context))
+        guard status != 0 else { return }
+        if status == refused, let told = reason.told() {
+            let remains = tidyUp(context)
+            throw .refused(
+                told
+                    + (remains.isEmpty
+                        ? "" : "; what could not be removed: \(remains.joined(separator: ", "))"))
         }
+        context.journal.record("worker-died", level: .error, ["status": status])
+        throw .workerDied(status: status, remains: tidyUp(context))
     }
 
     private static func supervise(_ worker: pid_t, _ signals: borrowing SignalQueue) throws(NodeError)

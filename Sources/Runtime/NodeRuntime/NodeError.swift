@@ -19,7 +19,8 @@ extension NodeError: CustomStringConvertible {
             let left =
                 remains.isEmpty ? "" : "; what could not be removed: \(remains.joined(separator: ", "))"
             return
-                "the worker \(end); its address, mounts and devices were removed and its grant released\(left)"
+                "the worker \(end); its address, mounts and devices were removed and its grant released\(left);"
+                + " the lines before this one tell its last steps; start `tandem node` again"
         }
     }
 }

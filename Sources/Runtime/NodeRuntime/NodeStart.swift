@@ -17,11 +17,32 @@ enum NodeStart {
             throw .refused(
                 "a node needs root: it mounts, attaches loop devices and moves an address; start it as root")
         }
+        try checkCapabilities()
+        guard settings.groups.contains(where: { $0.volume != nil }) else { return }
         guard access("/dev/fuse", R_OK | W_OK) == 0 else {
             throw .refused("/dev/fuse cannot be opened: load the module with `modprobe fuse`")
         }
         guard access("/dev/loop-control", R_OK | W_OK) == 0 else {
             throw .refused("/dev/loop-control cannot be opened: load the module with `modprobe loop`")
+        }
+    }
+
+    /// Root in a container may lack what root has elsewhere (capabilities(7)).
+    private static func checkCapabilities() throws(NodeError) {
+        let needed: [(bit: UInt64, name: String)] = [
+            (12, "CAP_NET_ADMIN"), (13, "CAP_NET_RAW"), (21, "CAP_SYS_ADMIN"),
+        ]
+        let text: String
+        do throws(SystemError) { text = try SmallFile.read("/proc/self/status") } catch {
+            throw .system(error)
+        }
+        let line = text.split(separator: "\n").first { $0.hasPrefix("CapEff:") }
+        guard let value = line?.split(separator: "\t").last.flatMap({ UInt64($0, radix: 16) }) else { return }
+        let missing = needed.filter { value & (1 << $0.bit) == 0 }.map(\.name)
+        guard missing.isEmpty else {
+            throw .refused(
+                "this root lacks \(missing.joined(separator: ", ")), which mounts and addresses need: start the"
+                    + " container or unit with \(missing.count == 1 ? "it" : "them")")
         }
     }
 
@@ -34,16 +55,14 @@ enum NodeStart {
             guard number >= 0 else { throw SystemError(operation: "open", subject: path, code: errno) }
             let file = Descriptor(adopting: number)
             guard clinux_lock_exclusive(file.raw) == 0 else {
-                if errno == EWOULDBLOCK {
-                    throw SystemError(
-                        operation: "another daemon of this node runs already and holds", subject: path,
-                        code: EWOULDBLOCK)
-                }
                 throw SystemError(operation: "lock", subject: path, code: errno)
             }
             return file
         } catch {
-            throw .system(error)
+            guard error.code == EWOULDBLOCK else { throw .system(error) }
+            throw .refused(
+                "\(settings[node].name) runs on this machine already (\(path) is locked): end that `tandem node`"
+                    + " first, or give this one another `run-directory`")
         }
     }
 
@@ -62,6 +81,21 @@ enum NodeStart {
         do throws(SystemError) { text = try SmallFile.read(path) } catch { throw .system(error) }
         do throws(ClusterSecretError) { return try ClusterSecret(fileContents: Array(text.utf8)) } catch {
             throw .refused("\(path): \(error)")
+        }
+    }
+
+    /// Why a node cannot listen on its own address, with what to do.
+    static func words(_ error: SystemError, listeningAs node: Settings.Node) -> NodeError {
+        switch error.code {
+        case EADDRINUSE:
+            .refused(
+                "\(node.address) port \(node.port) is in use by another process: end it, or give \(node.name) another"
+                    + " `port` in the settings of all machines")
+        case EADDRNOTAVAIL:
+            .refused(
+                "this machine does not have \(node.name)'s address \(node.address): set it up, or say with --node"
+                    + " which node this machine is")
+        default: .system(error)
         }
     }
 
@@ -115,14 +149,19 @@ enum NodeStart {
         let superblock = metadata.superblock
         let wanted = NodeContext.ownership(cluster: context.settings.cluster, group: group.name)
         guard superblock.ownership == wanted else {
-            throw .refused("\(file.path) belongs to another cluster or group; name another backing file")
+            throw .refused(
+                "\(file.path) belongs to another cluster or group and is not touched: name another `backing` in the settings"
+            )
         }
         guard superblock.node == context.node else {
-            throw .refused("\(file.path) is the copy of \(context.peerName), and this is \(context.name)")
+            throw .refused(
+                "\(file.path) is the copy of \(context.peerName), and this is \(context.name): start it with --node"
+                    + " \(context.peerName), or name another `backing` in the settings")
         }
         guard superblock.size == volume.size else {
             throw .refused(
-                "the copy at \(volume.backing) has \(superblock.size) bytes, the settings say \(volume.size)")
+                "the copy at \(volume.backing) was made with \(superblock.size) bytes and `size` says \(volume.size):"
+                    + " correct `size` on every machine")
         }
         if metadata.damagedPages > 0 {
             context.journal.record(

@@ -42,9 +42,17 @@ final class NodeWorker {
         let all = made
         do throws(SystemError) {
             left = try NodeCountdown(left: made.count)
+        } catch {
+            throw .system(error)
+        }
+        do throws(SystemError) {
             peer = try PeerConnector(context) { name, news in
                 for group in all where name == nil || group.name == name { group.post(.peer(news)) }
             }
+        } catch {
+            throw NodeStart.words(error, listeningAs: settings[context.node])
+        }
+        do throws(SystemError) {
             if let witness = settings.witness {
                 arbiter = try ArbiterClient(context, witness: witness) { name, news in
                     for group in all where name == nil || group.name == name { group.post(.arbiter(news)) }
