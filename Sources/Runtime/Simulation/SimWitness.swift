@@ -17,7 +17,9 @@ struct SimWitness {
 
     init(record: ArbiterRecord) { durable = record }
 
+    /// Starts the process, unless it runs: healing may have started it before its own time came.
     mutating func start(at now: Instant, _ world: World) {
+        guard machine == nil else { return }
         machine = Witness(
             record: durable, granted: durableGranted,
             configuration: WitnessConfiguration(promise: .milliseconds(1100)),
@@ -95,11 +97,11 @@ extension World {
         let answer = machine.decide(request, mark: Mark(using: &network), at: now)
         witness.machine = machine
         log("witness \(answer)")
-        if case .granted(let record) = answer { judgeWidening(request, record) }
         guard case .granted(let record) = answer, before != record else {
             reply(to: node, session, .arbiterAnswered(identifier: request.identifier, answer))
             return
         }
+        judgeWidening(request, record)
         judgeGrant(record)
         let life = witness.life
         let granted = machine.granted
