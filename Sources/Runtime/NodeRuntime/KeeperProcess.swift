@@ -12,11 +12,13 @@ import WireFormat
 /// The keeper: the tiny parent of the worker. It opens no volume and no connection; it passes signals on, and tidies
 /// up when the worker dies (DESIGN 5.8).
 enum KeeperProcess {
-    /// The worker's exit status when it could not start or go on, having said why.
+    /// The worker's exit status when it did not start, and the keeper was told why.
     private static let refused: Int32 = 70
+    /// When it could not go on; the keeper was told why.
+    private static let failed: Int32 = 71
 
-    /// Starts `work` in a child and waits for its end. Throws the worker's own reason when it could not start or go
-    /// on, and `workerDied` when it died.
+    /// Starts `work` in a child and waits for its end. Throws the worker's own reason when it did not start, and
+    /// `workerDied` when it died or could not go on.
     static func run(
         _ context: NodeContext, _ work: () throws(NodeError) -> Void
     ) throws(NodeError) {
@@ -34,22 +36,19 @@ enum KeeperProcess {
                 if !reason.tell("\(error)") {
                     context.journal.record("node-refused", level: .error, ["reason": error])
                 }
-                _exit(refused)
+                if case .refused = error { _exit(refused) }
+                _exit(failed)
             }
             _exit(0)
         }
         guard worker > 0 else { throw .system(SystemError(operation: "fork", subject: "", code: errno)) }
         let status = try supervise(worker, signals)
         guard status != 0 else { return }
-        if status == refused, let told = reason.told() {
-            let remains = tidyUp(context)
-            throw .refused(
-                told
-                    + (remains.isEmpty
-                        ? "" : "; what could not be removed: \(remains.joined(separator: ", "))"))
-        }
+        // It has served nothing: there is nothing to remove or to give back, and another daemon's is not touched.
+        let told = reason.told()
+        if status == refused, let told { throw .refused(told) }
         context.journal.record("worker-died", level: .error, ["status": status])
-        throw .workerDied(status: status, remains: tidyUp(context))
+        throw .workerDied(status: status, reason: told, remains: tidyUp(context))
     }
 
     private static func supervise(_ worker: pid_t, _ signals: borrowing SignalQueue) throws(NodeError)

@@ -238,9 +238,11 @@ extension NodeGroupLoop {
 
     /// What a grant is waited for that the witness has not refused.
     private var waitReason: String {
-        if context.settings.witness != nil, !isArbiterUp { return noArbiterText }
+        if hasLostArbiter { return noArbiterText }
         return "the other node may still serve: see `tandem status` there"
     }
+
+    private var hasLostArbiter: Bool { context.settings.witness != nil && !isArbiterUp }
 
     /// The witness is out of reach, with the reason that the last try gave.
     private var noArbiterText: String {
@@ -261,12 +263,13 @@ extension NodeGroupLoop {
             case .arbiterRefused:
                 lastRefusal.map { "the witness refuses: \(Self.words($0))" } ?? Self.words(reason)
             case .noArbiter: noArbiterText
+            case .requestOpen where hasLostArbiter: noArbiterText
             default: Self.words(reason)
             }
         let isPassing =
             switch reason {
             case .arbiterRefused: lastRefusal == .leaseAlive || lastRefusal == .recordChanged
-            case .requestOpen, .resyncRunning: !waiting.isEmpty
+            case .requestOpen, .resyncRunning: !waiting.isEmpty && !hasLostArbiter
             case .notUpToDate, .peerIsPrimary, .noArbiter, .waitingForPeer, .stuck: false
             }
         if isPassing, now + Self.askAgain < wait.until {

@@ -15,6 +15,8 @@ struct WaitingVerb {
     var until: Instant
     /// Whether what was asked for has begun here.
     var isBegun = false
+    /// From when on it is told that the plan is stuck: what was in the way may have just gone.
+    var stuckFrom: Instant
 }
 
 // What operators ask for. Each verb is answered when what it asks for has come true, or is known not to.
@@ -24,6 +26,8 @@ extension NodeGroupLoop {
     private static let handOverLimit = Interval.seconds(2)
     private static let connectLimit = Interval.seconds(10)
     private static let disconnectLimit = Interval.seconds(15)
+    /// Two tries of a step that is stuck.
+    private static let stuckPatience = Interval.seconds(2)
     private static let demoteLimit = Interval.seconds(150)
     /// The longest check of a file system and all the other steps.
     private static let promoteLimit = Interval.seconds(660)
@@ -46,6 +50,8 @@ extension NodeGroupLoop {
                 run(plan.handle(.demote, at: now))
             } else if isPromoting {
                 run(plan.handle(.demote, at: now))
+            } else {
+                run(plan.handle(.retry, at: now))
             }
         }
     }
@@ -58,7 +64,8 @@ extension NodeGroupLoop {
     }
 
     private func queue(_ verb: NodeVerb, _ until: Instant, _ answer: @escaping NodeAnswer) {
-        waiting.append(WaitingVerb(verb: verb, answer: answer, until: until))
+        waiting.append(
+            WaitingVerb(verb: verb, answer: answer, until: until, stuckFrom: now + Self.stuckPatience))
     }
 
     func isAwaited(_ verb: NodeVerb) -> Bool { waiting.contains { $0.verb == verb } }
@@ -89,7 +96,7 @@ extension NodeGroupLoop {
         }
         queue(.demote, now + Self.demoteLimit, answer)
         handsOver = false
-        run(plan.handle(.demote, at: now))
+        run(plan.handle(stuckText == nil ? .demote : .retry, at: now))
     }
 
     private func connectVerb(_ answer: @escaping NodeAnswer) {
@@ -135,6 +142,7 @@ extension NodeGroupLoop {
                     + " there; nothing was moved")
         }
         queue(.switchover, now + Self.switchoverLimit, answer)
+        peer.send(.offered(group: group.name))
         isHeld = true
         handsOver = true
         run(plan.handle(.demote, at: now))
@@ -165,6 +173,8 @@ extension NodeGroupLoop {
     /// The other node's operator wants the group there.
     func peerWants() {
         note("asked-to-switchover", "by the operator, on \(context.peerName)")
+        // Its last sign may be older than its operator's wish.
+        peerSign?.isHeld = false
         let (peer, name) = (peer, group.name)
         guard plan.state == .primary else {
             return peer.send(.failed(group: name, text: "\(context.name) is not Primary any more"))
@@ -173,6 +183,21 @@ extension NodeGroupLoop {
             if !isDone { peer.send(.failed(group: name, text: text)) }
         }
     }
+
+    /// The record names this node as holder. An external elector decides itself when to promote, unless an operator
+    /// moves the group here.
+    func invited() {
+        guard !isDown, !isEnding else { return }
+        guard context.settings.elector == .vrrp || now < offeredUntil || isAwaited(.switchover) else {
+            return
+        }
+        note("invited", "the record names this node as holder")
+        isHeld = false
+        startPromotion()
+    }
+
+    /// The other node's operator moves the group here.
+    func offered() { offeredUntil = now + Self.switchoverLimit }
 
     /// What the other node was asked for does not come true.
     func peerFailed(_ text: String) {
@@ -260,6 +285,10 @@ extension NodeGroupLoop {
         if plan.isClean { startPromotion() }
     }
 
+    private func isPatienceOver(_ verb: NodeVerb) -> Bool {
+        waiting.contains { $0.verb == verb && now >= $0.stuckFrom }
+    }
+
     private var isPromoting: Bool {
         if case .running(.promote, _) = plan.state { true } else { false }
     }
@@ -267,7 +296,7 @@ extension NodeGroupLoop {
     private func advanceDemotion() {
         if plan.isClean, !isPrimary {
             answer(.demote, true, "\(context.name) is Secondary of \(group.name)")
-        } else if let stuckText {
+        } else if let stuckText, isPatienceOver(.demote) {
             answer(.demote, false, stuckText)
         }
     }
@@ -301,7 +330,7 @@ extension NodeGroupLoop {
     }
 
     private func advanceLeaving() {
-        if isAwaited(.down), let stuckText { return answer(.down, false, stuckText) }
+        if isAwaited(.down), let stuckText, isPatienceOver(.down) { return answer(.down, false, stuckText) }
         guard plan.isClean, !isPrimary else { return }
         if isAwaited(.leaveForNow) {
             if leaveEnd == .never { leaveEnd = now + Self.handOverLimit }

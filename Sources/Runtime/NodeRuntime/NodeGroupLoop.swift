@@ -2,6 +2,7 @@ import Basics
 import DiskFormat
 import Election
 import Failover
+import Glibc
 import LinuxSystem
 import Netlink
 import Quorum
@@ -81,6 +82,8 @@ final class NodeGroupLoop {
 
     // The operator.
     var waiting: [WaitingVerb] = []
+    /// Until when the other node's operator means this one to become Primary.
+    var offeredUntil = Instant(nanoseconds: 0)
     var leaveEnd: Instant = .never
     var leaveAgain = Instant(nanoseconds: 0)
     var lastRefusal: ArbiterRefusal?
@@ -89,6 +92,7 @@ final class NodeGroupLoop {
     // What is in the way, in sentences for the operator.
     /// Somebody else's mount is where this group's belongs.
     var obstacle: String?
+    var pollTrouble: SystemError?
     var nextLook = Instant(nanoseconds: 0)
     /// Why the last connection ended for good.
     var linkTrouble: String?
@@ -198,7 +202,10 @@ final class NodeGroupLoop {
         poll.add(inbox.descriptor, .readable)
         for descriptor in port?.descriptors ?? [] { poll.add(descriptor, .readable) }
         do throws(SystemError) { try poll.wait(until: deadline) } catch {
-            note("poll-failed", .error, "\(error)")
+            if pollTrouble != error { note("poll-failed", .error, "\(error)") }
+            pollTrouble = error
+            // Nothing to wait with: look again soon, without spinning.
+            usleep(5000)
         }
     }
 
@@ -221,11 +228,7 @@ final class NodeGroupLoop {
             note("deposed", .warning, "the grant is gone: address off, then the device fails, then Secondary")
             isMuteAsked = true
             run(plan.handle(.deposed, at: now))
-        case .invitedToPromote:
-            guard !isDown, !isEnding else { return }
-            note("invited", "the record names this node as holder")
-            isHeld = false
-            startPromotion()
+        case .invitedToPromote: invited()
         case .promotionRefused(let reason): refused(reason)
         case .note(let told): journal(told)
         case .diskError(let error): note("disk-error", .error, "\(error)")
@@ -333,6 +336,7 @@ final class NodeGroupLoop {
             peerSign?.isComplete = false
             tell(.peerResigned)
         case .wanted: peerWants()
+        case .offered: offered()
         case .failed(let text): peerFailed(text)
         case .socket(let socket): volume?.post(.link(socket))
         }

@@ -84,6 +84,24 @@ enum NodeStart {
         }
     }
 
+    /// Refuses while another process has this node's port or copies, before anything is touched: what looks like a dead
+    /// predecessor's remains is a living one's service, and the lock is of a `run-directory` only.
+    static func checkAlone(_ settings: Settings, _ node: NodeIndex) throws(NodeError) {
+        let own = settings[node]
+        do throws(SystemError) {
+            _ = try SocketListener(tcp: try NodeContext.socketAddress(own.address, own.port))
+        } catch {
+            throw words(error, listeningAs: own)
+        }
+        for group in settings.groups {
+            guard let path = settings.metadataPath(of: group), access(path, F_OK) == 0 else { continue }
+            do throws(BackingError) { _ = try MetadataFile.open(path, size: nil) } catch {
+                // Whatever else is wrong with it is told when the volume is opened.
+                if case .inUse = error { throw .refused("group '\(group.name)': \(error)") }
+            }
+        }
+    }
+
     /// Why a node cannot listen on its own address, with what to do.
     static func words(_ error: SystemError, listeningAs node: Settings.Node) -> NodeError {
         switch error.code {
@@ -105,17 +123,19 @@ enum NodeStart {
         report: @escaping @Sendable (VolumeReport) -> Void
     ) throws(NodeError) -> Volume {
         let settings = context.settings
-        let path = MetadataFile.path(besides: volume.backing)
+        guard let path = settings.metadataPath(of: group) else {
+            preconditionFailure("a group without a volume")
+        }
         guard access(volume.backing, F_OK) == 0, access(path, F_OK) == 0 else {
             throw .refused(
                 "group '\(group.name)' has no copy at \(volume.backing) yet: run `tandem init` on this node first"
             )
         }
+        let metadata = try opened(group) { () throws(BackingError) in try MetadataFile.open(path, size: nil) }
+        try check(context, group, volume, metadata)
         let backing = try opened(group) { () throws(BackingError) in
             try BackingFile.open(volume.backing, size: volume.size, access: volume.directIO ? nil : .buffered)
         }
-        let metadata = try opened(group) { () throws(BackingError) in try MetadataFile.open(path, size: nil) }
-        try check(context, group, volume, metadata)
         let replica = ReplicaConfiguration(
             me: context.node, hasArbiter: settings.witness != nil, freezeTimeout: settings.freezeTimeout,
             waitForPeer: settings.waitForPeer)
@@ -144,7 +164,9 @@ enum NodeStart {
     ) throws(NodeError) {
         let metadata: VolumeMetadata
         do throws(VolumeError) { metadata = try VolumeMetadata(reading: file) } catch {
-            throw .refused("group '\(group.name)': \(error)")
+            throw .refused(
+                "group '\(group.name)': \(error); bring that file back, or move the copy away and let the other node's"
+                    + " be copied with `tandem init --join`")
         }
         let superblock = metadata.superblock
         let wanted = NodeContext.ownership(cluster: context.settings.cluster, group: group.name)

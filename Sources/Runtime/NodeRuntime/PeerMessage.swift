@@ -36,6 +36,8 @@ enum PeerMessage: Sendable, Equatable {
     case tokenTaken(group: String)
     /// The sender's operator wants the group to move to the sender.
     case wanted(group: String)
+    /// The sender's operator wants the group to move to the receiver.
+    case offered(group: String)
     /// What was asked for does not come true, or the sender's promotion has failed: why, in a sentence.
     case failed(group: String, text: String)
 
@@ -45,7 +47,7 @@ enum PeerMessage: Sendable, Equatable {
 
     private enum Code: UInt8 {
         case hello = 1
-        case lines, sign, confirmed, resigned, token, tokenTaken, wanted, failed
+        case lines, sign, confirmed, resigned, token, tokenTaken, wanted, offered, failed
     }
 
     var encoded: [UInt8] {
@@ -85,6 +87,7 @@ enum PeerMessage: Sendable, Equatable {
             writer.write(mark)
         case .tokenTaken(let group): Self.write(.tokenTaken, group, &writer)
         case .wanted(let group): Self.write(.wanted, group, &writer)
+        case .offered(let group): Self.write(.offered, group, &writer)
         case .failed(let group, let text):
             Self.write(.failed, group, &writer)
             Self.write(text, &writer)
@@ -141,6 +144,7 @@ enum PeerMessage: Sendable, Equatable {
             self = .token(group: group, reader.readMark())
         case .tokenTaken: self = .tokenTaken(group: Self.text(&reader))
         case .wanted: self = .wanted(group: Self.text(&reader))
+        case .offered: self = .offered(group: Self.text(&reader))
         case .failed:
             let group = Self.text(&reader)
             self = .failed(group: group, text: Self.text(&reader))
