@@ -43,6 +43,7 @@ extension NodeGroupLoop {
         case .cancel(let identifier): cancel(identifier)
         case .promoted:
             tell(.promoted)
+            failures = 0
             nextSign = now
             answer(.promote, true, "\(context.name) is Primary of \(group.name)")
         case .promotionFailed(let step, let failure): promotionFailed(step, failure)
@@ -74,10 +75,23 @@ extension NodeGroupLoop {
     private func promotionFailed(_ step: String, _ failure: StepFailure) {
         let text = "\(step): \(Self.words(failure))"
         note("promotion-failed", .warning, text)
-        tell(.refused(retryAfter: .milliseconds(300)))
-        let sentence = "\(context.name) is not Primary of \(group.name): \(text); nothing was left half-way"
+        tell(.refused(retryAfter: pauseAfterFailure(step)))
+        let advice = step == Self.grantStep ? "" : ": mend that, and run `tandem promote` again"
+        let sentence =
+            "\(context.name) is not Primary of \(group.name): \(text); nothing was left half-way\(advice)"
         peer.send(.failed(group: group.name, text: sentence))
         for verb in [NodeVerb.promote, .switchover] { answer(verb, false, sentence) }
+    }
+
+    /// The plan's name for asking the arbiter.
+    private static let grantStep = "grant"
+
+    /// A grant may be had in a moment. What fails on this machine fails again: the pause doubles up to 10 s, so that
+    /// the journal keeps what came before, and the other node may try.
+    private func pauseAfterFailure(_ step: String) -> Interval {
+        guard step != Self.grantStep else { return .milliseconds(300) }
+        failures = min(failures + 1, 6)
+        return min(.seconds(10), .milliseconds(300 << UInt64(failures - 1)))
     }
 
     private func planRefused(_ event: FailoverEvent, _ state: FailoverState) {

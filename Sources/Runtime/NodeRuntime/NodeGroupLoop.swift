@@ -64,6 +64,9 @@ final class NodeGroupLoop {
     var planned: [FailoverAction] = []
     var isCarryingOut = false
 
+    /// Promotions that have failed on this machine since the last one that did not.
+    var failures = 0
+
     // Effects that end elsewhere.
     var grantWait: GrantWait?
     var opening: AttemptIdentifier?

@@ -51,19 +51,28 @@ extension LiveStories {
             LiveStory("a verb without a daemon, or without root, is refused") { run throws(LabError) in
                 try refusedVerbs(run)
             },
+            LiveStory("a promotion whose step fails names it, and is undone") { run throws(LabError) in
+                try brokenFileSystem(run)
+            },
             LiveStory("a busy mount point is named") { run throws(LabError) in try busyMountPoint(run) },
         ]
     }
 
-    private static func bare(
-        _ run: StoryRun, more: String = "", size: String = "64MiB", witness: Bool = false
+    /// Machines, settings and secret, and nothing that runs but the witness when it is wanted. `edit` changes the
+    /// settings' text.
+    static func bare(
+        _ run: StoryRun, more: String = "", size: String = "64MiB", mounts: Bool = false,
+        witness: Bool = false,
+        edit: (String) -> String = { $0 }
     ) throws(LabError) {
         _ = try run.lab.wipe()
         try run.lab.raise()
         var settings = deviceSettings
         settings.size = size
         settings.more = more
-        try TextFile.write(settings.text(in: run.lab.directory), to: run.lab.directory.settings)
+        settings.mounts = mounts
+        let text = settings.text(in: run.lab.directory)
+        try TextFile.write(edit(text), to: run.lab.directory.settings)
         let secret = try ChildProcess.run([run.lab.product, "secret", "--out", run.lab.directory.secret])
         guard secret.status == 0 else { throw LabError("tandem secret: \(secret.output)") }
         if witness { try run.lab.startWitness() }
@@ -389,6 +398,20 @@ extension LiveStories {
             ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] + nodeCommand(run),
             limit: .seconds(20))
         try judge(outcome, "tandem node without root", saying: ["root"], run)
+    }
+
+    private static func brokenFileSystem(_ run: StoryRun) throws(LabError) {
+        try bare(run, mounts: true, witness: true)
+        try shell("yes garbage | head -c 67108864 > \(LabDirectory.diskInside)/files.img", run)
+        try done(["init", "--adopt"], on: "node1", run)
+        try run.lab.startDaemon("node1")
+        try run.wait("the promotion by itself has failed", .seconds(20)) { () throws(LabError) in
+            run.daemonLines("node1").contains { $0.contains("promotion-failed") } ? true : nil
+        }
+        try refusedVerb(
+            ["promote"], on: "node1",
+            saying: ["data: ", "nothing was left half-way", "mend", "tandem promote"], run)
+        try nothingHalfDone(run, leaving: ["files.img", "files.img.tandem"])
     }
 
     private static func busyMountPoint(_ run: StoryRun) throws(LabError) {

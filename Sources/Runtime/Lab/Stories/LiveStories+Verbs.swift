@@ -91,21 +91,16 @@ extension LiveStories {
         try run.lab.machine(node).run(["ip", "-o", "address", "show"]).output.contains(" \(address)/")
     }
 
-    /// Starts a lab whose settings are `settings`, but with `groups` instead of theirs.
+    /// Starts a lab with these groups, as the settings write them, and their copies.
     static func begin(
-        groups: String, head: String = "", copies: Bool = true, _ run: StoryRun
+        groups: String, copies: Bool = true, _ run: StoryRun
     ) throws(LabError) {
-        _ = try run.lab.wipe()
-        try run.lab.raise()
-        var settings = LabSettings()
-        settings.more = head
-        let text = settings.text(in: run.lab.directory)
-        let cut = text.split(separator: "\n", omittingEmptySubsequences: false).prefix { $0 != "groups:" }
-        try TextFile.write(
-            cut.joined(separator: "\n") + "\ngroups:\n" + groups, to: run.lab.directory.settings)
-        let secret = try ChildProcess.run([run.lab.product, "secret", "--out", run.lab.directory.secret])
-        guard secret.status == 0 else { throw LabError("tandem secret: \(secret.output)") }
-        try run.lab.startWitness()
+        try bare(run, witness: true) { text in
+            let head = text.split(separator: "\n", omittingEmptySubsequences: false).prefix {
+                $0 != "groups:"
+            }
+            return head.joined(separator: "\n") + "\ngroups:\n" + groups
+        }
         for node in ["node1", "node2"] {
             if copies { try done(["init"], on: node, run) }
         }
@@ -343,29 +338,16 @@ extension LiveStories {
     }
 
     private static func blockDevice(_ run: StoryRun) throws(LabError) {
-        _ = try run.lab.wipe()
-        try run.lab.raise()
+        try bare(run, witness: true) { text in
+            text.replacing("backing: \(LabDirectory.diskInside)/files.img", with: "backing: /dev/spare")
+        }
         defer { detachDisks(run) }
         for node in ["node1", "node2"] {
             let disk = "\(LabDirectory.diskInside)/disk.raw"
-            let made = try run.lab.machine(node).run(
-                [
-                    "sh", "-c",
-                    "truncate -s 64M \(disk) && ln -s $(losetup --find --show \(disk)) /dev/spare && ls -l /dev/spare",
-                ])
+            let attach = "truncate -s 64M \(disk) && ln -s $(losetup --find --show \(disk)) /dev/spare"
+            let made = try run.lab.machine(node).run(["sh", "-c", attach])
             guard made.status == 0 else { throw LabError("a loop device as disk: \(made.output)") }
         }
-        var settings = deviceSettings
-        settings.size = "64MiB"
-        var text = settings.text(in: run.lab.directory)
-        text = text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
-            line.contains(" volume: {")
-                ? "    volume: { size: 64MiB, backing: /dev/spare }" : String(line)
-        }.joined(separator: "\n")
-        try TextFile.write(text, to: run.lab.directory.settings)
-        let secret = try ChildProcess.run([run.lab.product, "secret", "--out", run.lab.directory.secret])
-        guard secret.status == 0 else { throw LabError("tandem secret: \(secret.output)") }
-        try run.lab.startWitness()
         try refusedVerb(["init"], on: "node1", saying: ["/dev/spare", "--adopt"], run)
         try done(["init", "--adopt"], on: "node1", run)
         try done(["init", "--join"], on: "node2", run)
