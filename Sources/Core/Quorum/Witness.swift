@@ -161,7 +161,11 @@ public struct Witness: Sendable {
             if quietUntil > now { return .leaseAlive }
         }
         if request.restarted, !breaks.contains(.soloGrantWhileOtherIntact) {
-            if let heard = isHeard(other, at: now), !heard.isRestarted { return .otherMemberIntact }
+            // Just started, this process has heard nobody yet: the other may be as intact as it ever was.
+            guard let heard = isHeard(other, at: now) else {
+                return quietUntil > now ? .otherMemberIntact : nil
+            }
+            if !heard.isRestarted { return .otherMemberIntact }
         }
         return nil
     }

@@ -72,7 +72,7 @@ extension World {
                 judgeCompletion(write, on: node)
                 let died = nodes.filter(\.isDiskDead).reduce(into: NodeSet()) { $0.insert(NodeSet($1.index)) }
                 oracle.completed(
-                    write, bothNamed: requiredCopies(of: node) == .both, died: died,
+                    write, bothNamed: requiredCopies(of: node) == .both, died: died, cutOff: unheard,
                     lacking: judgeLate(write, on: node))
             }
         } else if let covered = node.openFlushes.removeValue(forKey: slot) {
@@ -85,6 +85,16 @@ extension World {
             fail(Violation("I23", "\(node.index) answers slot \(slot), which has no request"))
         }
         if !isHealed || node.replica.isPrimary { judge(node) }
+    }
+
+    /// Who is stopped, or cut off from the arbiter in either direction.
+    private var unheard: NodeSet {
+        let arbiter = 2
+        return nodes.filter { node in
+            let place = Int(node.index.rawValue)
+            return node.pausedUntil > now || cut.contains(Direction(from: place, to: arbiter))
+                || cut.contains(Direction(from: arbiter, to: place))
+        }.reduce(into: NodeSet()) { $0.insert(NodeSet($1.index)) }
     }
 
     /// Whose disks must have what is answered: what the arbiter's record says, if it names this holder.
