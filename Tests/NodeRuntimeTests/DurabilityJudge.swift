@@ -30,6 +30,14 @@ struct DurabilityJudge {
         var opened: [Opened]
         /// Blocks that are covered in every image.
         var covers: [Bool]
+
+        mutating func extend(with write: DurabilityMachine.Pending) {
+            for (place, sector) in zip(write.places, write.sectors) {
+                guard case .stamp(let stamp) = sector else { continue }
+                low[place] = min(low[place], stamp)
+                high[place] = max(high[place], stamp)
+            }
+        }
     }
 
     private struct State {
@@ -53,10 +61,15 @@ struct DurabilityJudge {
     // The client.
     private var issued: [UInt64: Range<Int>] = [:]
     private var answered: [UInt64]
+    /// Whose power was cut since each sector's last answer, and whether both copies had it then.
+    private var cutSince: [NodeSet]
+    private var wasOnBoth: [Bool]
     private var covered: [UInt64]
     /// What each sector must hold at least: it was flushed.
     private var floor: [UInt64]
 
+    /// The entry that is being judged.
+    private(set) var position = 0
     /// How many images were built, and how many of metadata were opened.
     private(set) var imageCount = 0
     var openedCount: Int { opened.count }
@@ -78,6 +91,8 @@ struct DurabilityJudge {
         random = SeededGenerator(seed: seed)
         let sectors = blocks.count * DurabilityStamp.sectorsPerBlock
         answered = [UInt64](repeating: 0, count: sectors)
+        cutSince = [NodeSet](repeating: [], count: sectors)
+        wasOnBoth = [Bool](repeating: false, count: sectors)
         covered = answered
         floor = answered
     }
@@ -85,7 +100,10 @@ struct DurabilityJudge {
     /// The first contradiction, if any.
     mutating func judge(_ entries: [DurabilityEntry]) -> DurabilityFinding? {
         do throws(DurabilityFinding) {
-            for entry in entries { try take(entry) }
+            for (index, entry) in entries.enumerated() {
+                position = index
+                try take(entry)
+            }
             return nil
         } catch {
             return error
@@ -102,7 +120,10 @@ struct DurabilityJudge {
             case .note(let note): try take(note, node)
             case .role(let isPrimary):
                 states[Int(node.rawValue)].isPrimary = isPrimary
-                if isPrimary { try acts(node, on: granted(to: node)) }
+                if isPrimary {
+                    try acts(node, on: granted(to: node))
+                    try judgeBeginning(node)
+                }
             case .linkClosed:
                 states[Int(node.rawValue)].isTarget = false
                 states[Int(node.rawValue)].isSource = false
@@ -110,16 +131,22 @@ struct DurabilityJudge {
         case .granted(let record): records.append(record)
         case .issued(let stamp, let range): issued[stamp] = range
         case .answered(let stamp):
-            for sector in sectors(of: issued[stamp] ?? 0..<0) { answered[sector] = stamp }
+            let isOnBoth = newestRecord.copies == .both
+            for sector in sectors(of: issued[stamp] ?? 0..<0) {
+                answered[sector] = stamp
+                cutSince[sector] = []
+                wasOnBoth[sector] = isOnBoth
+            }
             try judgeAnswer()
         case .flushing: covered = answered
         case .flushed:
             for sector in floor.indices { floor[sector] = max(floor[sector], covered[sector]) }
             try judgeFlushed()
-        case .cut(let node):
+        case .cut(let node, let data, let metadata):
             try judgeAll()
-            machines[Int(node.rawValue)].cut()
+            machines[Int(node.rawValue)].cut(data: data, metadata: metadata)
             states[Int(node.rawValue)] = State(record: states[Int(node.rawValue)].record)
+            for sector in cutSince.indices { cutSince[sector].insert(NodeSet(node)) }
             images[Int(node.rawValue)] = nil
             try judgeFlushed()
         }
@@ -137,8 +164,9 @@ struct DurabilityJudge {
         switch call {
         case .written, .sync: return
         case .write(.data, _, _, _, _), .zero:
-            // Of the metadata nothing has changed.
-            images[index] = try refreshed(images[index], node, data: true)
+            // Any sector of it may be there or not; all images without it stay.
+            _ = try images(of: node)
+            if let write = machines[index].pendingData.last { images[index]?.extend(with: write) }
             if states[index].isTarget { try judgeOverwriting(node) }
         case .write(.metadata, _, _, _, _): images[index] = try refreshed(images[index], node, data: false)
         case .synced: images[index] = nil
@@ -331,10 +359,31 @@ struct DurabilityJudge {
         }
     }
 
+    private var newestRecord: ArbiterRecord {
+        states[0].record.epoch >= states[1].record.epoch ? states[0].record : states[1].record
+    }
+
+    /// I2, I3: an epoch begins with all that was answered, but for what this copy itself lost in a power cut while
+    /// nobody else had it, or lost it too. From here on that is gone.
+    private mutating func judgeBeginning(_ node: NodeIndex) throws(DurabilityFinding) {
+        let current = machines[Int(node.rawValue)].dataImage(.all)
+        for sector in current.indices where current[sector] < answered[sector] {
+            let isExcused =
+                cutSince[sector].contains(node) && (!wasOnBoth[sector] || cutSince[sector] == .both)
+            guard isExcused, answered[sector] > floor[sector] else {
+                let block = blocks[sector / DurabilityStamp.sectorsPerBlock]
+                throw DurabilityFinding(
+                    rule: "I3",
+                    text: "\(node) begins with write \(current[sector]) of block \(block), "
+                        + "write \(answered[sector]) was answered")
+            }
+            answered[sector] = current[sector]
+        }
+    }
+
     /// I1, I17: what an answered flush covered is in every image of every copy that counts.
     private mutating func judgeFlushed() throws(DurabilityFinding) {
-        let newest = states[0].record.epoch >= states[1].record.epoch ? states[0].record : states[1].record
-        for node in NodeIndex.allCases where newest.copies.contains(node) {
+        for node in NodeIndex.allCases where newestRecord.copies.contains(node) {
             let now = try images(of: node)
             let isWhole = now.opened.allSatisfy { $0.metadata.superblock.condition == .consistent }
             guard isWhole, !states[Int(node.rawValue)].isTarget else { continue }

@@ -23,8 +23,8 @@ enum DurabilityEntry: Sendable {
     /// The client asks for a flush; it was answered.
     case flushing
     case flushed
-    /// The machine's power is cut and it comes back: of what was not flushed nothing is left.
-    case cut(NodeIndex)
+    /// The machine's power is cut and it comes back, with what was chosen of what was not flushed.
+    case cut(NodeIndex, data: DurabilityChoice, metadata: DurabilityChoice)
 }
 
 /// The recorder: any thread appends.
@@ -36,26 +36,25 @@ final class DurabilityLog: Sendable {
     func append(_ entry: DurabilityEntry) { entries.withLock { $0.append(entry) } }
 }
 
-/// The content of the stories' blocks: each sector of 512 bytes is its write's number, again and again.
-enum DurabilityStamp {
-    static let sector = 512
-    static let sectorsPerBlock = Int(BlockSize.block) / sector
-
-    static func bytes(_ stamp: UInt64) -> [UInt8] {
-        let word = (0..<8).map { UInt8(truncatingIfNeeded: stamp >> ($0 * 8)) }
-        return [UInt8]((0..<sector / 8).map { _ in word }.joined())
-    }
-
-    /// The number of the write that a sector holds, nil when it is not of one write.
-    static func stamp(of bytes: ArraySlice<UInt8>) -> UInt64? {
-        var words: [UInt64] = [0]
-        for (index, byte) in bytes.enumerated() {
-            if index % 8 == 0, index > 0 {
-                guard words.count < 2 || words[1] == words[0] else { return nil }
-                words = [words.count < 2 ? words[0] : words[1], 0]
-            }
-            words[words.count - 1] |= UInt64(byte) << UInt64(index % 8 * 8)
+extension DurabilityEntry: CustomStringConvertible {
+    /// One line, for a finding's history.
+    var description: String {
+        switch self {
+        case .machine(let node, _, .disk(.write(let file, let serial, let offset, let bytes, let point))):
+            let of = point.map { " \($0)" } ?? ""
+            let stamp = DurabilityStamp.stamp(of: bytes, at: 0)
+            let what = file == .data ? " write \(stamp ?? 0)" : ""
+            let place = "\(offset / BlockSize.block)+\(UInt64(bytes.count) / BlockSize.block)"
+            return "\(node) \(file)\(of) #\(serial)\(what) to block \(place)"
+        case .machine(let node, _, .disk(let call)): return "\(node) \(call)"
+        case .machine(let node, let life, let event): return "\(node) (life \(life)) \(event)"
+        case .granted(let record):
+            return "granted \(record.epoch) \(record.holder) copies \(record.copies.rawValue)"
+        case .issued(let stamp, let blocks): return "client issues write \(stamp) of \(blocks)"
+        case .answered(let stamp): return "client has write \(stamp) answered"
+        case .flushing: return "client flushes"
+        case .flushed: return "client has its flush answered"
+        case .cut(let node, let data, let metadata): return "cut of \(node), keeps \(data), \(metadata)"
         }
-        return words.count == 2 && words[0] == words[1] ? words[0] : nil
     }
 }

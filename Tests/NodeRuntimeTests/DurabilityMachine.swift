@@ -4,7 +4,7 @@ import NodeRuntime
 import Replication
 
 /// What of the writes that no fdatasync covers a power cut leaves.
-enum DurabilityChoice: Hashable {
+enum DurabilityChoice: Hashable, Sendable {
     case none, all
     /// One of them, by its place.
     case only(Int)
@@ -73,7 +73,7 @@ struct DurabilityMachine {
         var places: [Int] = []
         var sectors: [Sector] = []
         for start in stride(from: 0, to: bytes.count, by: DurabilityStamp.sector) {
-            guard let stamp = DurabilityStamp.stamp(of: bytes[start..<start + DurabilityStamp.sector]) else {
+            guard let stamp = DurabilityStamp.stamp(of: bytes, at: start) else {
                 foreign = "the data write at \(offset) holds a sector of two writes"
                 continue
             }
@@ -122,8 +122,10 @@ struct DurabilityMachine {
         }
     }
 
-    /// The power is cut: what is volatile is gone.
-    mutating func cut() {
+    /// The power is cut: what was chosen of the volatile is there, the rest is gone.
+    mutating func cut(data choice: DurabilityChoice, metadata metadataChoice: DurabilityChoice) {
+        data = dataImage(choice)
+        metadata = metadataImage(metadataChoice)
         pendingData.removeAll()
         pendingMetadata.removeAll()
         underSync = [.data: [:], .metadata: [:]]

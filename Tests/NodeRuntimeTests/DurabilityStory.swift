@@ -75,8 +75,13 @@ final class DurabilityStory {
     private var lives = [0, 0]
     private var mount: FuseMount?
     private var device: Descriptor?
-    private var primary = NodeIndex.first
+    /// Whose device is served.
+    private(set) var primary: NodeIndex?
+    private(set) var isLinked = false
     private var stamp: UInt64 = 0
+    /// The last answered write of each block, and the last that was flushed.
+    private var answered: [Int: UInt64] = [:]
+    private var flushed: [Int: UInt64] = [:]
 
     /// `logCapacity`: extents that an activity log holds; the volume has 8.
     init(logCapacity: UInt32, omitting omitted: Set<SyncPoint>, in parent: String) throws {
@@ -166,9 +171,18 @@ final class DurabilityStory {
         let _: Bool = try wait(node, "the resync's end") { if case .resyncEnded = $0 { true } else { nil } }
     }
 
+    func waitAlone(_ node: NodeIndex) throws {
+        let _: Bool = try wait(node, "the grant") { if case .narrowed = $0 { true } else { nil } }
+    }
+
+    func waitBoth(_ node: NodeIndex) throws {
+        let _: Bool = try wait(node, "the wider record") { if case .widened = $0 { true } else { nil } }
+    }
+
     // MARK: what happens
 
     func connect() throws {
+        isLinked = true
         var ends: [Int32] = [-1, -1]
         let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
         try #require(socketpair(AF_UNIX, kind, 0, &ends) == 0)
@@ -180,6 +194,7 @@ final class DurabilityStory {
     }
 
     func disconnect() throws {
+        isLinked = false
         for node in NodeIndex.allCases { volumes[Int(node.rawValue)].post(.dropLink) }
         for reports in reports {
             let _: Bool = try reports.first("the connection's end") {
@@ -226,13 +241,17 @@ final class DurabilityStory {
         device = Descriptor(adopting: file)
     }
 
-    private func unmount() throws {
+    @discardableResult
+    private func unmount() throws -> NodeIndex {
+        let node = try #require(primary)
+        primary = nil
         device = nil
         mount = nil
-        volumes[Int(primary.rawValue)].post(.dropDevice)
-        let _: Bool = try reports[Int(primary.rawValue)].first("the session's end") {
+        volumes[Int(node.rawValue)].post(.dropDevice)
+        let _: Bool = try reports[Int(node.rawValue)].first("the session's end") {
             if case .deviceEnded = $0 { true } else { nil }
         }
+        return node
     }
 
     /// Writes whole blocks and waits for the answer.
@@ -246,6 +265,7 @@ final class DurabilityStory {
         let written = pwrite(file, bytes, bytes.count, off_t(block) * off_t(BlockSize.block))
         try #require(written == bytes.count)
         log.append(.answered(stamp: stamp))
+        for block in block..<block + count { answered[block] = stamp }
     }
 
     func flush() throws {
@@ -253,18 +273,34 @@ final class DurabilityStory {
         let file = device?.raw ?? -1
         try #require(fsync(file) == 0)
         log.append(.flushed)
+        flushed = answered
+    }
+
+    /// Reads all that was ever flushed from the device: nothing older is there.
+    func readAll() throws {
+        let file = device?.raw ?? -1
+        for (block, stamp) in flushed {
+            var bytes = [UInt8](repeating: 0, count: Int(BlockSize.block))
+            let count = pread(file, &bytes, bytes.count, off_t(block) * off_t(BlockSize.block))
+            try #require(count == bytes.count)
+            for start in stride(from: 0, to: bytes.count, by: DurabilityStamp.sector) {
+                let found = DurabilityStamp.stamp(of: bytes, at: start)
+                if let found, found >= stamp { continue }
+                throw DurabilityFinding(
+                    rule: "I1", text: "block \(block) holds write \(found ?? 0), write \(stamp) was flushed")
+            }
+        }
     }
 
     func demote() throws {
-        try unmount()
-        volumes[Int(primary.rawValue)].post(.event(.demote))
-        try waitRole(primary, isPrimary: false)
+        let node = try unmount()
+        volumes[Int(node.rawValue)].post(.event(.demote))
+        try waitRole(node, isPrimary: false)
     }
 
     /// A switchover, as far as the volume goes.
     func handOver() throws {
-        let old = primary
-        try unmount()
+        let old = try unmount()
         volumes[Int(old.rawValue)].post(.event(.handOver))
         try waitRole(old, isPrimary: false)
         let _: Bool = try reports[Int(old.peer.rawValue)].first("the invitation", within: .seconds(8)) {
@@ -273,15 +309,18 @@ final class DurabilityStory {
         try promote(old.peer)
     }
 
-    /// Cuts the Primary's power: it loses what no fdatasync covers, and starts again from what is left.
-    func cutPower() throws {
-        let node = primary
+    /// Cuts a machine's power: of what no fdatasync covers it keeps what is chosen, and starts again from that.
+    func cutPower(
+        _ node: NodeIndex, data: DurabilityChoice = .none, metadata: DurabilityChoice = .none
+    ) throws {
         arbiter.connect(node, nil)
         volumes[Int(node.rawValue)].post(.event(.arbiterLost))
-        try disconnect()
-        log.append(.cut(node))
+        if isLinked { try disconnect() }
+        log.append(.cut(node, data: data, metadata: metadata))
+        // What was answered and not flushed may be gone for good.
+        answered = flushed
         lives[Int(node.rawValue)] += 1
-        try unmount()
+        if primary == node { try unmount() }
         volumes[Int(node.rawValue)].stop()
         try leaveImage(node)
         volumes[Int(node.rawValue)] = try start(node)
@@ -295,7 +334,7 @@ final class DurabilityStory {
         for entry in entries {
             switch entry {
             case .machine(node, machine.life, .disk(let call)): machine.take(call)
-            case .cut(node): machine.cut()
+            case .cut(node, let data, let metadata): machine.cut(data: data, metadata: metadata)
             default: break
             }
         }
