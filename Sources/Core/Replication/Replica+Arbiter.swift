@@ -97,9 +97,7 @@ extension Replica {
         }
         if intent.purpose == .widen, link != .up, !intentWasSent {
             // Never sent, so not open: the peer that it was for is gone.
-            closeIntent()
-            store([.superblock(.intent)], then: .nothing, at: now, &actions)
-            resumeAlone(at: now, &actions)
+            withdrawWidening(at: now, &actions)
             return
         }
         askOrRead(&actions)
@@ -192,26 +190,40 @@ extension Replica {
             }
             if reason == .otherMemberIntact { reach(.soloGrantRefusedOtherIntact, &actions) }
             if asksToHold { reach(.resumedAfterRefusal, &actions) }
-            closeIntent()
             if let standing, standing.epoch > (adopting ?? record)?.epoch ?? 0 {
+                closeIntent()
                 adopt(standing, at: now, &actions)
+            } else if intent.purpose == .widen {
+                withdrawWidening(at: now, &actions)
             } else {
+                closeIntent()
                 store([.superblock(.intent)], then: .nothing, at: now, &actions)
             }
             switch intent.purpose {
             case .takeOver, .promote: refusePromotion(.arbiterRefused, &actions)
             case .narrow: actions.append(.setTimer(.askAgain, now + configuration.askAgain))
-            case .widen:
-                actions.append(.setTimer(.askAgain, now + configuration.askAgain))
-                resumeAlone(at: now, &actions)
+            case .widen: actions.append(.setTimer(.askAgain, now + configuration.askAgain))
             case .handOver, .leave: break
             }
         }
     }
 
-    /// A refused widening leaves the old record: what waited for the peer need not.
-    private mutating func resumeAlone(at now: Instant, _ actions: inout [ReplicaAction]) {
-        guard isPrimary, link == .down, record?.copies == mySet, isFrozen else { return }
+    /// A widening that was refused, or never sent, is off when the disk no longer has it: a restart would ask again, and
+    /// the grant would name a peer that lacks what was answered alone meanwhile.
+    private mutating func withdrawWidening(at now: Instant, _ actions: inout [ReplicaAction]) {
+        closeIntent()
+        withdrawals += 1
+        store([.superblock(.intent)], then: .wideningWithdrawn, at: now, &actions)
+    }
+
+    mutating func wideningWithdrawn(at now: Instant, _ actions: inout [ReplicaAction]) {
+        withdrawals -= 1
+        resumeAlone(at: now, &actions)
+    }
+
+    /// The old record stands: what waited for the peer need not.
+    mutating func resumeAlone(at now: Instant, _ actions: inout [ReplicaAction]) {
+        guard isPrimary, link == .down, record?.copies == mySet, !needsPeer, isFrozen else { return }
         isFrozen = false
         actions.append(.note(.verdictAlone))
         markUnflushed()

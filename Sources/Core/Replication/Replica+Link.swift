@@ -139,10 +139,13 @@ extension Replica {
         if isPrimary {
             if needsPeer {
                 freeze(at: now, &actions)
-            } else if wasUp || !recent.isEmpty {
+            } else {
                 // The peer is no copy: what it may lack is marked, and nothing waits for it.
-                markUnflushed()
-                settleAlone(&actions)
+                if wasUp || !recent.isEmpty {
+                    markUnflushed()
+                    settleAlone(&actions)
+                }
+                resumeAlone(at: now, &actions)
             }
         } else if !needsPeer || !(record?.copies.contains(me) ?? false) {
             // A target outside `copies` may have lost what it received: its own bitmap says so.

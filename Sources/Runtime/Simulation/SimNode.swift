@@ -45,6 +45,8 @@ final class SimNode {
     var isDiskDead = false
     /// A disk that died was replaced by an empty one.
     var wasReplaced = false
+    /// The epoch in which that was: until the next one a record may name a copy that is gone.
+    var replacedUnder: UInt64?
 
     // The device and its client.
     var hasDevice = false

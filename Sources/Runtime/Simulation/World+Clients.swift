@@ -131,7 +131,10 @@ extension World {
 
     private func judgeFlush(_ covered: [UInt32], on node: SimNode) {
         guard profile.keepsGuarantees else { return }
+        let epoch = (witness.machine?.record ?? witness.durable)?.epoch ?? 0
         for member in nodes where requiredCopies(of: node).contains(member.index) && !member.isDiskDead {
+            // It flushed, and then its disk was lost, before the answer was out.
+            if let replaced = member.replacedUnder, epoch <= replaced { continue }
             do throws(Violation) {
                 try oracle.judgeFlush(covered, member.disk, of: member.index)
             } catch { fail(error) }
