@@ -138,6 +138,7 @@ struct DurabilityJudge {
                 wasOnBoth[sector] = isOnBoth
             }
             try judgeAnswer()
+        case .failed(let stamp): try judgeFailure(issued[stamp] ?? 0..<0)
         case .flushing: covered = answered
         case .flushed:
             for sector in floor.indices { floor[sector] = max(floor[sector], covered[sector]) }
@@ -356,6 +357,17 @@ struct DurabilityJudge {
                 rule: "I9",
                 text: "block \(blocks[block]) may hold write \(value) to \(first.high[sector]) here and "
                     + "\(second.low[sector]) to \(second.high[sector]) there, is in no bitmap and in no log")
+        }
+    }
+
+    /// I15: before a write is failed, the deposed holder has durably marked where it may be.
+    private mutating func judgeFailure(_ range: Range<Int>) throws(DurabilityFinding) {
+        guard let deposed = NodeIndex.allCases.first(where: { newestRecord.holder != $0 }) else { return }
+        for image in try images(of: deposed).opened {
+            for block in range where image.metadata.dirtyWords[block / 64] >> UInt64(block % 64) & 1 == 0 {
+                throw DurabilityFinding(
+                    rule: "I15", text: "\(deposed) fails a write of block \(block), which it may not mark")
+            }
         }
     }
 

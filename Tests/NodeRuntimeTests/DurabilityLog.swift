@@ -1,8 +1,10 @@
 import Basics
+import LinuxSystem
 import NodeRuntime
 import Quorum
 import Replication
 import Synchronization
+import Testing
 
 /// What happened in a story, in one order for both machines, the arbiter and the client.
 enum DurabilityEntry: Sendable {
@@ -20,6 +22,8 @@ enum DurabilityEntry: Sendable {
     /// The client hands over a write of `stamp` to whole blocks; it was answered.
     case issued(stamp: UInt64, blocks: Range<Int>)
     case answered(stamp: UInt64)
+    /// It was answered with an error: it may be anywhere.
+    case failed(stamp: UInt64)
     /// The client asks for a flush; it was answered.
     case flushing
     case flushed
@@ -30,10 +34,58 @@ enum DurabilityEntry: Sendable {
 /// The recorder: any thread appends.
 final class DurabilityLog: Sendable {
     private let entries = Mutex<[DurabilityEntry]>([])
+    private let arrived: EventCounter
+
+    init() throws { arrived = try EventCounter() }
 
     var all: [DurabilityEntry] { entries.withLock { $0 } }
 
-    func append(_ entry: DurabilityEntry) { entries.withLock { $0.append(entry) } }
+    func append(_ entry: DurabilityEntry) {
+        entries.withLock { $0.append(entry) }
+        arrived.signal()
+    }
+
+    /// Waits until an entry from that place on is one that `match` accepts.
+    func wait(
+        from start: Int, for what: String, _ match: (DurabilityEntry) -> Bool
+    ) throws {
+        let deadline = Instant.now() + .seconds(8)
+        while !entries.withLock({ $0[start...].contains(where: match) }) {
+            var poll = PollSet()
+            poll.add(arrived.descriptor.raw, .readable)
+            guard try poll.wait(until: deadline) > 0 else {
+                Issue.record("waited in vain for \(what)")
+                throw Reports.Missing()
+            }
+            arrived.drain()
+        }
+    }
+}
+
+/// Holds a machine's thread where it is about to write data.
+final class DurabilityGate: Sendable {
+    private let isClosed = Mutex(false)
+    private let opened: EventCounter
+
+    init() throws { opened = try EventCounter() }
+
+    func close() { isClosed.withLock { $0 = true } }
+
+    func open() {
+        isClosed.withLock { $0 = false }
+        opened.signal()
+    }
+
+    /// Returns when the gate is open; after 10 s in any case, so that a test that failed can end.
+    func pass() {
+        let deadline = Instant.now() + .seconds(10)
+        while isClosed.withLock({ $0 }), Instant.now() < deadline {
+            var poll = PollSet()
+            poll.add(opened.descriptor.raw, .readable)
+            _ = try? poll.wait(until: deadline)
+            opened.drain()
+        }
+    }
 }
 
 extension DurabilityEntry: CustomStringConvertible {
@@ -52,6 +104,7 @@ extension DurabilityEntry: CustomStringConvertible {
             return "granted \(record.epoch) \(record.holder) copies \(record.copies.rawValue)"
         case .issued(let stamp, let blocks): return "client issues write \(stamp) of \(blocks)"
         case .answered(let stamp): return "client has write \(stamp) answered"
+        case .failed(let stamp): return "client has write \(stamp) failed"
         case .flushing: return "client flushes"
         case .flushed: return "client has its flush answered"
         case .cut(let node, let data, let metadata): return "cut of \(node), keeps \(data), \(metadata)"

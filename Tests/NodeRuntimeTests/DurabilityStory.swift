@@ -64,7 +64,7 @@ final class DurabilityStory {
         epoch: 1, grant: Mark(high: 1, low: 2), holder: .first, copies: .both)
 
     let folder: Folder
-    let log = DurabilityLog()
+    let log: DurabilityLog
     let metadata: [[UInt8]]
     /// Called where a story that is known to be lost may end.
     var checkpoint: () throws -> Void = {}
@@ -73,6 +73,7 @@ final class DurabilityStory {
     private var volumes: [Volume] = []
     private var reports: [Reports] = []
     private var lives = [0, 0]
+    private var gates: [DurabilityGate] = []
     private var mount: FuseMount?
     private var device: Descriptor?
     /// Whose device is served.
@@ -87,6 +88,7 @@ final class DurabilityStory {
     init(logCapacity: UInt32, omitting omitted: Set<SyncPoint>, in parent: String) throws {
         folder = try Folder(in: parent)
         self.omitted = omitted
+        log = try DurabilityLog()
         arbiter = StoryArbiter(Self.firstRecord, log: log)
         metadata = NodeIndex.allCases.map { node in
             VolumeMetadata.initialBytes(
@@ -100,6 +102,7 @@ final class DurabilityStory {
             try MetadataFile.create(
                 MetadataFile.path(besides: path(node)), bytes: metadata[Int(node.rawValue)])
             reports.append(try Reports())
+            gates.append(try DurabilityGate())
             volumes.append(try start(node))
         }
         for node in NodeIndex.allCases { hear(node) }
@@ -112,12 +115,16 @@ final class DurabilityStory {
     private func start(_ node: NodeIndex) throws -> Volume {
         let life = lives[Int(node.rawValue)]
         let (log, arbiter, reports) = (log, arbiter, reports[Int(node.rawValue)])
+        let gate = gates[Int(node.rawValue)]
         let replica = ReplicaConfiguration(
             me: node, hasArbiter: true, freezeTimeout: .seconds(20), waitForPeer: .milliseconds(1))
         let configuration = VolumeConfiguration(
             name: "story \(node)", replica: replica, seed: UInt64(life) << 8 | UInt64(node.rawValue) + 77,
             omittedSyncs: omitted
-        ) { log.append(.machine(node, life: life, .disk($0))) }
+        ) { call in
+            log.append(.machine(node, life: life, .disk(call)))
+            if case .write(.data, _, _, _, _) = call { gate.pass() }
+        }
         return try Volume(
             configuration, backing: try BackingFile.open(path(node), size: Self.size),
             metadata: try MetadataFile.open(MetadataFile.path(besides: path(node)), size: nil)
@@ -266,6 +273,64 @@ final class DurabilityStory {
         try #require(written == bytes.count)
         log.append(.answered(stamp: stamp))
         for block in block..<block + count { answered[block] = stamp }
+    }
+
+    /// Hands over two writes that the peer has not done when its connection goes: it stands still meanwhile. Returns
+    /// the calls, which end when the question who goes on is answered; `isCutOff`: from the arbiter too.
+    func writeInFlight(_ blocks: [Int], cutOff isCutOff: Bool) throws -> [(stamp: UInt64, call: BlockedCall)]
+    {
+        let node = try #require(primary)
+        let file = device?.raw ?? -1
+        gates[Int(node.peer.rawValue)].close()
+        defer { gates[Int(node.peer.rawValue)].open() }
+        var calls: [(stamp: UInt64, call: BlockedCall)] = []
+        for block in blocks {
+            let start = log.all.count
+            stamp += 1
+            log.append(.issued(stamp: stamp, blocks: block..<block + 1))
+            let sector = DurabilityStamp.bytes(stamp)
+            let bytes = [UInt8]((0..<DurabilityStamp.sectorsPerBlock).map { _ in sector }.joined())
+            let offset = off_t(block) * off_t(BlockSize.block)
+            calls.append((stamp, try BlockedCall { pwrite(file, bytes, bytes.count, offset) }))
+            try log.wait(from: start, for: "the own write") { entry in
+                if case .machine(node, _, .disk(.written(.data, _, ok: true))) = entry { true } else { false }
+            }
+        }
+        if isCutOff {
+            arbiter.connect(node, nil)
+            volumes[Int(node.rawValue)].post(.event(.arbiterLost))
+        }
+        isLinked = false
+        for volume in volumes { volume.post(.dropLink) }
+        let _: Bool = try wait(node, "the freeze") { if case .frozen = $0 { true } else { nil } }
+        return calls
+    }
+
+    /// Waits for the answers, which shall all be the same.
+    func answers(_ calls: [(stamp: UInt64, call: BlockedCall)], areErrors: Bool) throws {
+        for (stamp, call) in calls {
+            let value = try call.value()
+            call.join()
+            try #require(value == (areErrors ? -Int(EIO) : Int(BlockSize.block)))
+            log.append(areErrors ? .failed(stamp: stamp) : .answered(stamp: stamp))
+        }
+    }
+
+    /// The other node takes over; the old holder, cut off until now, learns it and fails what is in flight.
+    func depose(_ calls: [(stamp: UInt64, call: BlockedCall)]) throws {
+        let old = try #require(primary)
+        let index = Int(old.rawValue)
+        volumes[Int(old.peer.rawValue)].post(.event(.takeOver))
+        try waitRole(old.peer, isPrimary: true)
+        hear(old)
+        let _: Bool = try reports[index].first("the order to lower the address", within: .seconds(8)) {
+            if case .mute = $0 { true } else { nil }
+        }
+        volumes[index].post(.event(.muted))
+        try answers(calls, areErrors: true)
+        try waitRole(old, isPrimary: false)
+        try unmount()
+        try serve(old.peer)
     }
 
     func flush() throws {

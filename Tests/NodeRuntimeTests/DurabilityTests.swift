@@ -14,10 +14,12 @@ enum DurabilityTale: String, CaseIterable, CustomTestStringConvertible {
     case exchange
     /// A log whose transactions name half of its slots each is filled and emptied again.
     case longLog
+    /// A peer is lost with writes in flight: once they are answered alone, once the other takes over and they fail.
+    case inFlight
 
     var testDescription: String { rawValue }
 
-    private var logCapacity: UInt32 { self == .exchange ? 3 : 1000 }
+    private var logCapacity: UInt32 { self == .longLog ? 1000 : 3 }
 
     /// `parent`: where the files are; on a disk they are written past the page cache, through the ring.
     func make(
@@ -31,6 +33,7 @@ enum DurabilityTale: String, CaseIterable, CustomTestStringConvertible {
         try story.promote(.first)
         switch self {
         case .exchange: try tellExchange(story)
+        case .inFlight: try tellInFlight(story)
         case .longLog:
             for extent in 0..<8 { try story.write(extent * BlockSize.blocksPerExtent) }
             try story.demote()
@@ -38,6 +41,29 @@ enum DurabilityTale: String, CaseIterable, CustomTestStringConvertible {
             try story.write(1)
             try story.demote()
         }
+    }
+
+    private func tellInFlight(_ story: DurabilityStory) throws {
+        let extent = BlockSize.blocksPerExtent
+        for number in 0..<4 { try story.write(number * extent + 1) }
+        try story.flush()
+        let alone = try story.writeInFlight([3, 5 * extent + 3], cutOff: false)
+        try story.waitAlone(.first)
+        try story.answers(alone, areErrors: false)
+        for number in [2, 4, 6] { try story.write(number * extent + 4) }
+        try story.cutPower(.first)
+        try story.promote(.first)
+        try story.connect()
+        try story.waitBoth(.first)
+        try story.write(2 * extent + 5)
+        let failing = try story.writeInFlight([4, 3 * extent + 4], cutOff: true)
+        try story.depose(failing)
+        try story.write(extent + 6)
+        try story.cutPower(.first, data: .all)
+        try story.connect()
+        try story.waitBoth(.second)
+        try story.flush()
+        try story.demote()
     }
 
     private func tellExchange(_ story: DurabilityStory) throws {
