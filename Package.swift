@@ -60,6 +60,7 @@ let package = Package(
         core("Replication", ["Basics", "Quorum", "DiskFormat", "WireFormat"]),
         core("Election", ["Basics"]),
         core("Failover", ["Basics"]),
+        core("HTTPFraming"),
 
         // System
         .target(name: "CLinux", path: "Sources/System/CLinux"),
@@ -139,6 +140,9 @@ let package = Package(
         tests("WireFormatTests", ["Basics", "Quorum", "WireFormat"]),
         tests("ElectionTests", ["Basics", "Election"]),
         tests("FailoverTests", ["Basics", "Failover"]),
+        .testTarget(
+            name: "HTTPFramingTests", dependencies: ["Basics", "HTTPFraming"], path: "Tests/HTTPFramingTests",
+            exclude: ["cases.txt"], swiftSettings: strict),
         tests("QuorumTests", ["Basics", "Quorum"]),
         tests("ReplicationTests", ["Basics", "Quorum", "DiskFormat", "WireFormat", "Replication"]),
         .testTarget(

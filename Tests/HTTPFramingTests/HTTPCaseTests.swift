@@ -1,0 +1,100 @@
+import Basics
+import HTTPFraming
+import Testing
+
+@Suite("requests and responses: bytes in, expected outcome")
+struct HTTPCaseTests {
+    @Test("there are at least 150 cases")
+    func enough() { #expect(HTTPCase.all.count >= 150) }
+
+    @Test("a case ends as the sentence says, whole and byte by byte", arguments: HTTPCase.all)
+    func outcome(_ entry: HTTPCase) {
+        for pieces in [[entry.bytes.count], [1], [3, 1, 2]] {
+            let outcome = Outcome.parse(
+                entry.bytes, isRequest: entry.isRequest, method: entry.method, pieces: pieces)
+            #expect("\(outcome)" == entry.expected, "in pieces of \(pieces)")
+        }
+    }
+
+    @Test("what goes on is what the case says", arguments: HTTPCase.all.filter { $0.sends != nil })
+    func sends(_ entry: HTTPCase) throws {
+        var parser = HeadParser(entry.isRequest ? .request : .response)
+        #expect(parser.push(entry.bytes.span) == .complete)
+        let head = parser.head
+        var out: [UInt8] = []
+        if entry.isRequest {
+            let rewrite = RequestRewrite(
+                clientAddress: Array("192.0.2.7".utf8), cookieName: Array("TANDEM".utf8),
+                standInHost: Array("origin".utf8))
+            rewrite.write(head, entry.bytes.span, into: &out)
+        } else {
+            let method = entry.method == "HEAD" ? HTTPMethod.head : .get
+            let body = head.responseBody(to: method)
+            let framing = ResponseRewrite.framing(of: head, body: body, to: method, clientMinorVersion: 1)
+            ResponseRewrite(framing: framing, closes: false).write(head, entry.bytes.span, into: &out)
+        }
+        #expect(HTTPCase.escape(out) == entry.sends.map { HTTPCase.escape($0) })
+        // What we send, a reader as strict as ours takes, and makes the same of it.
+        let again = Outcome.parse(
+            out, isRequest: entry.isRequest, method: entry.method, pieces: [out.count])
+        #expect(again.head != nil)
+    }
+
+    @Test("a slow reader that was written apart agrees on each case", arguments: HTTPCase.all)
+    func reference(_ entry: HTTPCase) {
+        let slow = SlowReader.read(
+            entry.bytes, isRequest: entry.isRequest, method: entry.method, limits: HTTPLimits())
+        #expect("\(slow)" == entry.expected)
+    }
+
+    @Test("a slow reader agrees on what a seed makes of the cases", arguments: 1...8)
+    func difference(_ seed: Int) {
+        var generator = SeededGenerator(seed: UInt64(seed), label: "http cases")
+        let cases = HTTPCase.all
+        let limits = HTTPLimits(startLine: 60, head: 200, fields: 5)
+        for round in 0..<4000 {
+            let entry = cases[generator.below(cases.count)]
+            let other = cases[generator.below(cases.count)]
+            let bytes = Mutation.make(entry.bytes, other.bytes, &generator)
+            let pieces = (0..<4).map { _ in 1 + generator.below(generator.chance(in: 2) ? 4 : 200) }
+            let used = generator.chance(in: 3) ? limits : HTTPLimits()
+            let fast = Outcome.parse(
+                bytes, isRequest: entry.isRequest, method: entry.method, pieces: pieces, limits: used)
+            let slow = SlowReader.read(
+                bytes, isRequest: entry.isRequest, method: entry.method, limits: used)
+            guard "\(fast)" != "\(slow)" else { continue }
+            Issue.record(
+                "seed \(seed) round \(round), pieces \(pieces): fast \(fast), slow \(slow): \(HTTPCase.escape(bytes))"
+            )
+            return
+        }
+    }
+}
+
+/// Small wrongs, as people who smuggle requests make them.
+enum Mutation {
+    static let words = [
+        "\r\n", "\n", "\r", " ", "\t", ":", ",", ";", "0", "5", "\0", "chunked", "close",
+        "Content-Length: 5\r\n",
+        "Transfer-Encoding: chunked\r\n", "Host: b\r\n", "HTTP/1.1", "HTTP/1.0", "\r\n\r\n", "Connection: ",
+        "*",
+        "http://b.example.com/", "#", "/", "X: y\r\n", "F", "\u{e9}",
+    ]
+
+    static func make(
+        _ bytes: [UInt8], _ other: [UInt8], _ generator: inout SeededGenerator
+    ) -> [UInt8] {
+        var bytes = bytes
+        for _ in 0...generator.below(3) {
+            let place = generator.below(bytes.count + 1)
+            switch generator.below(5) {
+            case 0: bytes.insert(contentsOf: Array(words[generator.below(words.count)].utf8), at: place)
+            case 1: if place < bytes.count { bytes.remove(at: place) }
+            case 2: if place < bytes.count { bytes[place] = UInt8(truncatingIfNeeded: generator.next()) }
+            case 3: bytes = Array(bytes[..<place] + other[generator.below(other.count + 1)...])
+            default: bytes.removeSubrange(place..<min(bytes.count, place + generator.below(12)))
+            }
+        }
+        return bytes
+    }
+}
