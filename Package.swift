@@ -60,6 +60,7 @@ let package = Package(
         core("Replication", ["Basics", "Quorum", "DiskFormat", "WireFormat"]),
         core("Election", ["Basics"]),
         core("Failover", ["Basics"]),
+        core("Balancing", ["Basics"]),
         core("HTTPFraming"),
 
         // System
@@ -140,6 +141,7 @@ let package = Package(
         tests("WireFormatTests", ["Basics", "Quorum", "WireFormat"]),
         tests("ElectionTests", ["Basics", "Election"]),
         tests("FailoverTests", ["Basics", "Failover"]),
+        tests("BalancingTests", ["Basics", "Balancing"]),
         .testTarget(
             name: "HTTPFramingTests", dependencies: ["Basics", "HTTPFraming"], path: "Tests/HTTPFramingTests",
             exclude: ["cases.txt"], swiftSettings: strict),

@@ -40,6 +40,26 @@ struct HTTPCaseTests {
         #expect(again.head != nil)
     }
 
+    @Test("a head is refused at its limits and not before, in pieces of any size", arguments: [1, 7, 1000])
+    func limits(_ piece: Int) {
+        let limits = HTTPLimits(startLine: 20, head: 60, fields: 3)
+        func outcome(_ text: String) -> String {
+            let bytes = Array(text.utf8)
+            return "\(Outcome.parse(bytes, isRequest: true, method: "GET", pieces: [piece], limits: limits))"
+        }
+        let host = "Host: a\r\n"
+        func target(_ count: Int) -> String { "/" + String(repeating: "a", count: count - 1) }
+        #expect(outcome("GET \(target(7)) HTTP/1.1\r\n\(host)\r\n") == "accept keep none")
+        #expect(outcome("GET \(target(8)) HTTP/1.1\r\n\(host)\r\n") == "refuse start-line-too-long")
+        #expect(outcome(String(repeating: "A", count: 22)) == "refuse start-line-too-long")
+        #expect(outcome("GET / HTTP/1.1\r\n\(host)X:\r\nX:\r\n\r\n") == "accept keep none")
+        #expect(outcome("GET / HTTP/1.1\r\n\(host)X:\r\nX:\r\nX:\r\n\r\n") == "refuse head-too-large")
+        let value = String(repeating: "v", count: 28)
+        #expect(outcome("GET / HTTP/1.1\r\n\(host)X:\(value)\r\n\r\n") == "accept keep none")
+        #expect(outcome("GET / HTTP/1.1\r\n\(host)X:\(value)v\r\n\r\n") == "accept keep none")
+        #expect(outcome("GET / HTTP/1.1\r\n\(host)X:\(value)vv\r\n\r\n") == "refuse head-too-large")
+    }
+
     @Test("a slow reader that was written apart agrees on each case", arguments: HTTPCase.all)
     func reference(_ entry: HTTPCase) {
         let slow = SlowReader.read(
@@ -51,7 +71,7 @@ struct HTTPCaseTests {
     func difference(_ seed: Int) {
         var generator = SeededGenerator(seed: UInt64(seed), label: "http cases")
         let cases = HTTPCase.all
-        let limits = HTTPLimits(startLine: 60, head: 200, fields: 5)
+        let limits = HTTPLimits(startLine: 24, head: 60, fields: 2)
         for round in 0..<4000 {
             let entry = cases[generator.below(cases.count)]
             let other = cases[generator.below(cases.count)]

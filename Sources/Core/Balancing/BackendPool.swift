@@ -1,0 +1,341 @@
+public import Basics
+
+/// The servers behind one proxy: which one a request is given to, and who waits.
+///
+/// It decides from one table, so that no request reaches a server that the table calls down. It does not connect, and
+/// does not know whether what it places is a connection (TCP mode) or a request (HTTP mode): one that is placed
+/// counts in `active` until it is released.
+///
+/// Who may be chosen: a server that is up and `ready` with a weight above 0. One that drains, or has weight 0, keeps
+/// those who bring its cookie and gets nobody new. Backup servers are chosen only while no other may be; then the
+/// first of them. Invariant: `active` never exceeds a server's limit, and a queue never its own.
+public struct BackendPool: Sendable {
+    /// How a server is chosen for those who bring no cookie.
+    public enum Method: String, Sendable, CaseIterable {
+        /// Smooth weighted round robin: two equal servers take turns strictly.
+        case roundrobin
+        /// The fewest in service for its weight; turns among equals.
+        case leastconn
+        /// The same server for the same address, on every proxy with the same key.
+        case source
+    }
+
+    /// What the operator wants of a server.
+    public enum AdminState: String, Sendable, CaseIterable {
+        case ready
+        /// Keeps who is there, and who brings its cookie; nobody new.
+        case drain
+        /// Gets nobody.
+        case maintenance
+    }
+
+    /// What one server is.
+    public struct ServerRules: Sendable, Equatable {
+        public var name: String
+        /// 0 ... 256
+        public var weight: Int
+        public var isBackup: Bool
+        /// Most in service at once; nil for no limit.
+        public var limit: Int?
+
+        public init(name: String, weight: Int = 100, isBackup: Bool = false, limit: Int? = nil) {
+            self.name = name
+            self.weight = weight
+            self.isBackup = isBackup
+            self.limit = limit
+        }
+    }
+
+    /// One server as it is now.
+    public struct Server: Sendable {
+        public internal(set) var rules: ServerRules
+        public internal(set) var admin = AdminState.ready
+        public internal(set) var health: ServerHealth
+        /// In service now.
+        public internal(set) var active = 0
+        /// Placed since the start.
+        public internal(set) var total: UInt64 = 0
+        /// Who waits for this server alone.
+        public internal(set) var queue: [UInt64] = []
+        /// What its cookie carries.
+        public let cookie: UInt64
+        let salt: UInt64
+        var credit = 0
+
+        var mayServe: Bool { health.state == .up && admin != .maintenance }
+        var mayBeChosen: Bool { health.state == .up && admin == .ready && rules.weight > 0 }
+        var hasRoom: Bool { rules.limit.map { active < $0 } ?? true }
+    }
+
+    /// Why a server was chosen: what `explain` says.
+    public enum Reason: String, Sendable {
+        case balanced, sticky, source, backup
+        /// It waited, and a place became free.
+        case queued
+    }
+
+    /// What the client's cookie was worth: the letter is the one of the access log.
+    public enum CookieVerdict: String, Sendable {
+        case none = "N"
+        /// It names no server of ours.
+        case invalid = "I"
+        /// Its server is down or in maintenance.
+        case down = "D"
+        case valid = "V"
+    }
+
+    /// What becomes of a request.
+    public enum Placement: Sendable, Equatable {
+        case placed(server: Int, Reason)
+        /// It waits; `release`, `setAdmin` and the health entries tell when it is placed.
+        case waits
+        /// Every queue that it could wait in is full.
+        case queueFull
+        /// No server may serve.
+        case noServer
+    }
+
+    /// One that waited and is placed.
+    public struct Grant: Sendable, Equatable {
+        public var waiter: UInt64
+        public var server: Int
+
+        public init(waiter: UInt64, server: Int) {
+            self.waiter = waiter
+            self.server = server
+        }
+    }
+
+    public internal(set) var servers: [Server]
+    /// Who waits for any server.
+    public internal(set) var queue: [UInt64] = []
+    let method: Method
+    let queueLimit: Int
+    let key: KeyedHash
+
+    /// The pool of a proxy; `queueLimit` bounds each queue.
+    public init(
+        proxy: String, method: Method, servers: [ServerRules], health: ServerHealth.Rules, queueLimit: Int,
+        key: KeyedHash, at now: Instant
+    ) {
+        self.method = method
+        self.queueLimit = queueLimit
+        self.key = key
+        self.servers = servers.map { rules in
+            Server(
+                rules: rules, health: ServerHealth(rules: health, at: now),
+                cookie: StickyCookie.number(proxy: proxy, server: rules.name, key: key),
+                salt: key.hash(Array(rules.name.utf8)))
+        }
+    }
+
+    /// What the cookie's number is worth now.
+    public func verdict(onCookie number: UInt64?) -> (CookieVerdict, server: Int?) {
+        guard let number else { return (.none, nil) }
+        guard let index = servers.firstIndex(where: { $0.cookie == number }) else { return (.invalid, nil) }
+        return servers[index].mayServe ? (.valid, index) : (.down, index)
+    }
+
+    /// Places a request. `sticky` is the server whose valid cookie it brings, `source` a number made of the client's
+    /// address, `avoiding` a server that has just failed it.
+    public mutating func place(
+        _ waiter: UInt64, sticky: Int?, source: UInt64, avoiding: Int? = nil
+    ) -> Placement {
+        if let sticky, servers[sticky].mayServe, sticky != avoiding {
+            guard !servers[sticky].hasRoom || !servers[sticky].queue.isEmpty else {
+                return admit(sticky, .sticky)
+            }
+            return wait(waiter, for: sticky)
+        }
+        let candidates = candidates(avoiding: avoiding)
+        guard let first = candidates.first else { return .noServer }
+        if servers[first].rules.isBackup {
+            return servers[first].hasRoom ? admit(first, .backup) : wait(waiter, for: first)
+        }
+        if method == .source {
+            let best = best(candidates, source)
+            return servers[best].hasRoom ? admit(best, .source) : wait(waiter, for: best)
+        }
+        // Nobody overtakes those who wait already.
+        let free = candidates.filter { servers[$0].hasRoom && servers[$0].queue.isEmpty }
+        guard !free.isEmpty, queue.isEmpty else {
+            guard queue.count < queueLimit else { return .queueFull }
+            queue.append(waiter)
+            return .waits
+        }
+        return admit(turn(method == .leastconn ? leastLoaded(free) : free), .balanced)
+    }
+
+    /// One in service has ended; whoever is placed by that.
+    public mutating func release(_ server: Int) -> [Grant] {
+        precondition(servers[server].active > 0, "released more often than placed")
+        servers[server].active -= 1
+        return dispatch()
+    }
+
+    /// Nobody waits under that number any more; false when nobody did.
+    public mutating func cancel(_ waiter: UInt64) -> Bool {
+        if let place = queue.firstIndex(of: waiter) {
+            queue.remove(at: place)
+            return true
+        }
+        for index in servers.indices {
+            guard let place = servers[index].queue.firstIndex(of: waiter) else { continue }
+            servers[index].queue.remove(at: place)
+            return true
+        }
+        return false
+    }
+}
+
+// What changes a server.
+extension BackendPool {
+    /// What the operator wants; whoever is placed by that.
+    public mutating func setAdmin(_ state: AdminState, of server: Int) -> [Grant] {
+        servers[server].admin = state
+        return settle(server)
+    }
+
+    /// A new weight, 0 ... 256; whoever is placed by that.
+    public mutating func setWeight(_ weight: Int, of server: Int) -> [Grant] {
+        servers[server].rules.weight = max(0, min(256, weight))
+        return settle(server)
+    }
+
+    /// A check begins.
+    public mutating func checkBegan(of server: Int) { servers[server].health.checkBegan() }
+
+    /// A check has ended; whether the state changed, and whoever is placed by that.
+    public mutating func checked(
+        _ server: Int, passed: Bool, at now: Instant
+    ) -> (changed: Bool, grants: [Grant]) {
+        let changed = servers[server].health.checked(passed: passed, at: now)
+        return (changed, changed ? settle(server) : [])
+    }
+
+    /// The name of a server has no address; whether the state changed, and whoever is placed by that.
+    public mutating func didNotResolve(
+        _ server: Int, at now: Instant
+    ) -> (changed: Bool, grants: [Grant]) {
+        let changed = servers[server].health.didNotResolve(at: now)
+        return (changed, changed ? settle(server) : [])
+    }
+
+    /// What a client's request has shown; whether the state changed, and whoever is placed by that.
+    public mutating func observed(
+        _ server: Int, succeeded: Bool, at now: Instant
+    ) -> (changed: Bool, grants: [Grant]) {
+        let changed = servers[server].health.observed(succeeded: succeeded, at: now)
+        return (changed, changed ? settle(server) : [])
+    }
+
+    /// Takes over what the earlier pool of a reload knew of the servers with the same names: health and what the
+    /// operator wanted. What is in service there ends there.
+    public mutating func inherit(from earlier: BackendPool) {
+        for index in servers.indices {
+            let name = servers[index].rules.name
+            guard let old = earlier.servers.first(where: { $0.rules.name == name }) else { continue }
+            servers[index].admin = old.admin
+            servers[index].health = old.health
+            servers[index].total = old.total
+        }
+    }
+
+    /// After any change of a server: whoever waits for one that may not serve waits for any, and free places are
+    /// filled.
+    private mutating func settle(_ server: Int) -> [Grant] {
+        if !servers[server].mayBeChosen { servers[server].credit = 0 }
+        if !servers[server].mayServe {
+            queue.insert(contentsOf: servers[server].queue, at: 0)
+            servers[server].queue.removeAll()
+        }
+        return dispatch()
+    }
+
+    /// Fills free places: first those who wait for the server itself.
+    private mutating func dispatch() -> [Grant] {
+        var grants: [Grant] = []
+        for index in servers.indices where servers[index].mayServe {
+            while servers[index].hasRoom, !servers[index].queue.isEmpty {
+                grants.append(Grant(waiter: servers[index].queue.removeFirst(), server: index))
+                _ = admit(index, .queued)
+            }
+        }
+        while !queue.isEmpty {
+            let free = candidates(avoiding: nil).filter { servers[$0].hasRoom }
+            guard !free.isEmpty else { break }
+            let server = turn(free)
+            grants.append(Grant(waiter: queue.removeFirst(), server: server))
+            _ = admit(server, .queued)
+        }
+        return grants
+    }
+}
+
+// Choosing.
+extension BackendPool {
+    /// Who may be chosen: the ordinary servers, or else the first backup; without `avoiding` where another is left.
+    private func candidates(avoiding: Int?) -> [Int] {
+        let ordinary = servers.indices.filter { servers[$0].mayBeChosen && !servers[$0].rules.isBackup }
+        let all =
+            ordinary.isEmpty
+            ? servers.indices.filter { servers[$0].mayBeChosen && servers[$0].rules.isBackup }.prefix(1).map {
+                $0
+            }
+            : ordinary
+        guard let avoiding, all.count > 1 else { return all }
+        return all.filter { $0 != avoiding }
+    }
+
+    /// Smooth weighted round robin: everybody earns its weight, the richest serves and pays the sum.
+    private mutating func turn(_ candidates: [Int]) -> Int {
+        var sum = 0
+        var richest = candidates[0]
+        for index in candidates {
+            servers[index].credit += servers[index].rules.weight
+            sum += servers[index].rules.weight
+            if servers[index].credit > servers[richest].credit { richest = index }
+        }
+        servers[richest].credit -= sum
+        return richest
+    }
+
+    /// Those with the fewest in service for their weight.
+    private func leastLoaded(_ candidates: [Int]) -> [Int] {
+        func load(_ index: Int, against other: Int) -> Int {
+            servers[index].active * servers[other].rules.weight
+        }
+        var least = [candidates[0]]
+        for index in candidates.dropFirst() {
+            let (mine, theirs) = (load(index, against: least[0]), load(least[0], against: index))
+            if mine < theirs { least = [index] } else if mine == theirs { least.append(index) }
+        }
+        return least
+    }
+
+    private func best(_ candidates: [Int], _ source: UInt64) -> Int {
+        var best = (
+            index: candidates[0], cost: Rendezvous.cost(key.hash(source, servers[candidates[0]].salt))
+        )
+        for index in candidates.dropFirst() {
+            let cost = Rendezvous.cost(key.hash(source, servers[index].salt))
+            let isBetter = Rendezvous.isBetter(
+                cost, weight: servers[index].rules.weight, than: best.cost,
+                weight: servers[best.index].rules.weight)
+            if isBetter { best = (index, cost) }
+        }
+        return best.index
+    }
+
+    private mutating func admit(_ server: Int, _ reason: Reason) -> Placement {
+        servers[server].active += 1
+        servers[server].total += 1
+        return .placed(server: server, reason)
+    }
+
+    private mutating func wait(_ waiter: UInt64, for server: Int) -> Placement {
+        guard servers[server].queue.count < queueLimit else { return .queueFull }
+        servers[server].queue.append(waiter)
+        return .waits
+    }
+}
