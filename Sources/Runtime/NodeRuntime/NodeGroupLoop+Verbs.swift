@@ -46,7 +46,7 @@ extension NodeGroupLoop {
     var peerCouldHold: Bool {
         let status = replica
         return isPeerHeard && peerSign?.isHeld == false && status.link == .up && status.sync == .none
-            && status.record?.copies == .both
+            && (status.record?.copies == .both || status.isDiskless && !status.isFrozen)
     }
 
     private func promoteVerb(_ answer: @escaping NodeAnswer) {

@@ -169,7 +169,7 @@ extension World {
 
     /// The only copy that the record names was on the disk that died: two failures, outside the fault model.
     private var isLost: Bool {
-        guard nodes.contains(where: \.wasReplaced) else { return false }
+        guard nodes.contains(where: \.wasRepaired) else { return false }
         guard profile.hasArbiter else { return true }
         guard let copies = witness.machine?.record?.copies else { return false }
         return !nodes.contains { copies.contains($0.index) && $0.replica.superblock.condition == .consistent }
