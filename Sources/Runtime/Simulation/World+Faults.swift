@@ -79,7 +79,8 @@ extension World {
             let bothKnow =
                 known != nil
                 && nodes.allSatisfy {
-                    $0.isUp && $0.replica.record == known && $0.session != nil
+                    // What a dead disk did not store is forgotten with the process.
+                    $0.isUp && $0.replica.record == known && $0.session != nil && !$0.isDiskDead
                 }
             let mayGoBack = bothKnow || profile.kind == .beyond
             crashWitness(losingDisk: faults.chance(in: 2) || !mayGoBack, settingBack: mayGoBack)

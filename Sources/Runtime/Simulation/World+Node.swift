@@ -269,8 +269,9 @@ extension World {
                 schedule(after: 200_000) { $0.restart(node) }
                 return
             }
-            if faults.chance(in: 3) {
-                // A loose cable: it works again, with what it had. The rules must not trust it.
+            if faults.chance(in: 3), node.disk.replay(capacity: swarm.logCapacity) != nil {
+                // A loose cable: it works again, with what it had. The rules must not trust it. One whose log has holes
+                // is refused at the start.
                 node.isDiskDead = false
                 node.wasRepaired = true
                 log("\(node.index) disk works again")
