@@ -133,6 +133,7 @@ let package = Package(
                 "Basics", "Quorum", "DiskFormat", "Settings", "Telemetry", "LinuxSystem", "BlockStore",
                 "SecureChannel", "WitnessRuntime", "Provisioning",
             ]),
+        tests("BasicsTests", ["Basics"]),
         tests("LabTests", ["Lab", "Basics"]),
         tests("DiskFormatTests", ["Basics", "Quorum", "DiskFormat"]),
         tests("WireFormatTests", ["Basics", "Quorum", "WireFormat"]),
@@ -155,7 +156,7 @@ let package = Package(
             [
                 "Basics", "Quorum", "DiskFormat", "WireFormat", "Replication", "CLinux", "LinuxSystem",
                 "BlockStore", "FuseDevice", "SecureChannel", "Settings", "Telemetry", "HostServices",
-                "WitnessRuntime", "NodeRuntime",
+                "WitnessRuntime", "NodeRuntime", "Failover",
             ]),
     ],
     swiftLanguageModes: [.v6]

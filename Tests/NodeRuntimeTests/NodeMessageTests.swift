@@ -11,9 +11,10 @@ struct NodeMessageTests {
         .sign(
             PeerSign(
                 group: "files", isServing: true, isPromotable: false, isHeld: true, epoch: 7,
-                grant: Mark(high: 3, low: 4), sequence: 99)),
+                grant: Mark(high: 3, low: 4), sequence: 99, isComplete: true, isBlocked: false)),
         .confirmed(group: "files", sequence: 12), .resigned(group: "files"),
         .token(group: "files", Mark(high: 5, low: 6)), .tokenTaken(group: "files"),
+        .wanted(group: "files"), .offered(group: "files"), .failed(group: "files", text: "busy"),
     ]
 
     @Test("each message comes back as it was sent", arguments: samples)

@@ -104,6 +104,30 @@ struct WitnessTests {
         #expect(refusal(decide(&machine, away)) == .malformed)
     }
 
+    @Test("a witness that has just started has heard nobody: a restarted member waits for the other a while")
+    func justStarted() {
+        var machine = witness()
+        let ask = request(.takeOver, by: .first, copies: NodeSet(.first), restarted: true)
+        let again = request(.takeOver, by: .first, copies: NodeSet(.first), restarted: true, identifier: 2)
+        #expect(refusal(decide(&machine, ask, at: start + .milliseconds(1099))) == .otherMemberIntact)
+        #expect(refusal(decide(&machine, again, at: start + .milliseconds(1101))) == nil)
+    }
+
+    @Test("who was granted has its promise before it renews for the first time")
+    func grantIsAPromise() {
+        var machine = witness()
+        let taken = decide(&machine, request(.takeOver, by: .second, copies: .both))
+        guard case .granted(let record) = taken else {
+            Issue.record("refused: \(taken)")
+            return
+        }
+        let back = request(
+            .takeOver, by: .first, copies: .both, epoch: record.epoch, grant: record.grant, identifier: 2)
+        var late = machine
+        #expect(refusal(decide(&machine, back, at: later + .milliseconds(1099))) == .leaseAlive)
+        #expect(refusal(decide(&late, back, at: later + .milliseconds(1101))) == nil)
+    }
+
     @Test(
         "while the holder is heard under its epoch nobody takes over; when it is silent for the promise, somebody may"
     )

@@ -5,12 +5,16 @@ import Settings
 
 /// Asks the local daemon, and ends with status 1 when it refuses.
 enum Daemon {
-    /// The longest that a verb waits: a promotion checks and mounts a file system first.
+    /// The longest that a verb waits; the daemon answers sooner, with what has come true and what not.
     static let patience = Interval.seconds(180)
+    /// Of a promotion, which checks and mounts a file system first.
+    static let promotionPatience = Interval.seconds(700)
 
     /// Asks and prints the answer's sentence.
     @discardableResult
-    static func ask(_ path: String, _ request: ControlRequest) throws -> ControlReply {
+    static func ask(
+        _ path: String, _ request: ControlRequest, patience: Interval = patience
+    ) throws -> ControlReply {
         let reply = try ControlClient.call(path, request, deadline: Clock.now() + patience)
         guard reply.isOK else { throw Refusal(description: reply.message) }
         if !reply.message.isEmpty { print(reply.message) }

@@ -19,6 +19,8 @@ struct PromoteCommand: ParsableCommand {
     func run() throws {
         let settings = try place.load()
         let name = try Daemon.group(group, settings)
-        try Daemon.ask(settings.controlSocketPath, ControlRequest(verb: "promote", group: name))
+        try Daemon.ask(
+            settings.controlSocketPath, ControlRequest(verb: "promote", group: name),
+            patience: Daemon.promotionPatience)
     }
 }

@@ -104,6 +104,10 @@ public struct Witness: Sendable {
             epoch: request.expectedEpoch + 1, grant: mark, holder: request.holder, copies: request.copies)
         record = next
         granted = request.identifier
+        // A grant is a sign of life, and a promise to the holder that it makes, until its first renewal.
+        if next.holder == request.asker {
+            heard(request.asker, isRestarted: request.restarted, holding: next.epoch, at: now)
+        }
         return .granted(next)
     }
 
@@ -158,7 +162,11 @@ public struct Witness: Sendable {
         }
         guard record.copies == .both else { return nil }
         if request.restarted, !breaks.contains(.soloGrantWhileOtherIntact) {
-            if let heard = isHeard(other, at: now), !heard.isRestarted { return .otherMemberIntact }
+            // Just started, this process has heard nobody yet: the other may be as intact as it ever was.
+            guard let heard = isHeard(other, at: now) else {
+                return quietUntil > now ? .otherMemberIntact : nil
+            }
+            if !heard.isRestarted { return .otherMemberIntact }
         }
         return nil
     }

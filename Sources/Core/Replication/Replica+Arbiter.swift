@@ -59,6 +59,7 @@ extension Replica {
     /// The own data is on its disk: the request is stored, then sent.
     mutating func storeIntent(at now: Instant, _ actions: inout [ReplicaAction]) {
         guard case .storing(let purpose) = narrowStage, let record else { return }
+        guard mayAsk(purpose) else { return abandonAsking(&actions) }
         var holder = me
         var copies = NodeSet.both
         switch purpose {
@@ -82,6 +83,11 @@ extension Replica {
 
     mutating func intentStored(at now: Instant, _ actions: inout [ReplicaAction]) {
         guard let intent = superblock.intent else { return }
+        guard mayAsk(intent.purpose) || intentWasSent else {
+            // Never sent, so not open: the disk failed while the request was being stored on it.
+            closeIntent()
+            return abandonAsking(&actions)
+        }
         narrowStage = .open
         actions.append(.note(.asked(intent.purpose)))
         if !configuration.hasArbiter {
@@ -93,9 +99,7 @@ extension Replica {
         }
         if intent.purpose == .widen, link != .up, !intentWasSent {
             // Never sent, so not open: the peer that it was for is gone.
-            closeIntent()
-            store([.superblock(.intent)], then: .nothing, at: now, &actions)
-            resumeAlone(at: now, &actions)
+            withdrawWidening(at: now, &actions)
             return
         }
         askOrRead(&actions)
@@ -113,6 +117,14 @@ extension Replica {
             actions.append(.askArbiter)
         } else {
             actions.append(.readRecord)
+        }
+    }
+
+    /// Without its disk a node asks for nothing that would name it as a copy (R2).
+    private func mayAsk(_ purpose: ArbiterPurpose) -> Bool {
+        switch purpose {
+        case .takeOver, .promote, .widen: !isDiskFailed
+        case .narrow, .handOver, .leave: true
         }
     }
 
@@ -182,26 +194,40 @@ extension Replica {
             }
             if reason == .otherMemberIntact { reach(.soloGrantRefusedOtherIntact, &actions) }
             if asksToHold { reach(.resumedAfterRefusal, &actions) }
-            closeIntent()
             if let standing, standing.epoch > (adopting ?? record)?.epoch ?? 0 {
+                closeIntent()
                 adopt(standing, at: now, &actions)
+            } else if intent.purpose == .widen {
+                withdrawWidening(at: now, &actions)
             } else {
+                closeIntent()
                 store([.superblock(.intent)], then: .nothing, at: now, &actions)
             }
             switch intent.purpose {
             case .takeOver, .promote: refusePromotion(.arbiterRefused, &actions)
             case .narrow: actions.append(.setTimer(.askAgain, now + configuration.askAgain))
-            case .widen:
-                actions.append(.setTimer(.askAgain, now + configuration.askAgain))
-                resumeAlone(at: now, &actions)
+            case .widen: actions.append(.setTimer(.askAgain, now + configuration.askAgain))
             case .handOver, .leave: break
             }
         }
     }
 
-    /// A refused widening leaves the old record: what waited for the peer need not.
-    private mutating func resumeAlone(at now: Instant, _ actions: inout [ReplicaAction]) {
-        guard isPrimary, link == .down, record?.copies == mySet, isFrozen else { return }
+    /// A widening that was refused, or never sent, is off when the disk no longer has it: a restart would ask again, and
+    /// the grant would name a peer that lacks what was answered alone meanwhile.
+    private mutating func withdrawWidening(at now: Instant, _ actions: inout [ReplicaAction]) {
+        closeIntent()
+        withdrawals += 1
+        store([.superblock(.intent)], then: .wideningWithdrawn, at: now, &actions)
+    }
+
+    mutating func wideningWithdrawn(at now: Instant, _ actions: inout [ReplicaAction]) {
+        withdrawals -= 1
+        resumeAlone(at: now, &actions)
+    }
+
+    /// The old record stands: what waited for the peer need not.
+    mutating func resumeAlone(at now: Instant, _ actions: inout [ReplicaAction]) {
+        guard isPrimary, link == .down, record?.copies == mySet, !needsPeer, isFrozen else { return }
         isFrozen = false
         actions.append(.note(.verdictAlone))
         markUnflushed()
@@ -336,7 +362,12 @@ extension Replica {
             }
             return
         }
-        guard new.epoch > (adopting ?? record)?.epoch ?? 0 else { return }
+        let known = adopting ?? record
+        if let known, new.epoch == known.epoch, new.grant != known.grant, distrustsEqualEpochs {
+            closeLink(.recordChanged, at: now, &actions)
+            return
+        }
+        guard new.epoch > known?.epoch ?? 0 else { return }
         adopt(new, at: now, &actions)
     }
 

@@ -45,8 +45,18 @@ extension Replica {
             closeLink(.oldEpoch, at: now, &actions)
             return false
         }
+        if let known = adopting ?? record, stamp != EpochStamp(known), stamp.epoch == known.epoch,
+            distrustsEqualEpochs
+        {
+            closeLink(.recordChanged, at: now, &actions)
+            return false
+        }
         return true
     }
+
+    /// Whether two grants of one epoch are a contradiction: an arbiter never makes them. The next handshake tells it
+    /// to both sides (G7).
+    var distrustsEqualEpochs: Bool { configuration.hasArbiter && !has(.grantsOfOneEpochEqual) }
 
     /// Whether this node has asked, or is about to ask, to become holder.
     var asksToHold: Bool {
@@ -132,10 +142,13 @@ extension Replica {
             if isDiskless, wasUp { reach(.lostPeerWithoutDisk, &actions) }
             if needsPeer {
                 freeze(at: now, &actions)
-            } else if wasUp || !recent.isEmpty {
+            } else {
                 // The peer is no copy: what it may lack is marked, and nothing waits for it.
-                markUnflushed()
-                settleAlone(&actions)
+                if wasUp || !recent.isEmpty {
+                    markUnflushed()
+                    settleAlone(&actions)
+                }
+                resumeAlone(at: now, &actions)
             }
         } else if !needsPeer || !(record?.copies.contains(me) ?? false) {
             // A target outside `copies` may have lost what it received: its own bitmap says so.

@@ -20,6 +20,7 @@ enum Continuation: Sendable {
     case logReady
     case flushedForAsking
     case sendIntent
+    case wideningWithdrawn
     case recordAdopted
     case goneAlone(epoch: UInt64)
     case becamePrimary(epoch: UInt64)
@@ -121,6 +122,7 @@ extension Replica {
         case .logReady: logStored(at: now, &actions)
         case .flushedForAsking: storeIntent(at: now, &actions)
         case .sendIntent: intentStored(at: now, &actions)
+        case .wideningWithdrawn: wideningWithdrawn(at: now, &actions)
         case .recordAdopted: recordStored(at: now, &actions)
         case .goneAlone(let epoch): goneAlone(epoch: epoch, at: now, &actions)
         case .becamePrimary(let epoch): becamePrimary(epoch: epoch, at: now, &actions)
@@ -149,7 +151,7 @@ extension Replica {
             record = adopting ?? record
             adopting = nil
             depose(at: now, &actions)
-        case .nothing, .started, .sourceFlushed, .resyncPrepared, .targetStored: break
+        case .nothing, .started, .wideningWithdrawn, .sourceFlushed, .resyncPrepared, .targetStored: break
         }
     }
 

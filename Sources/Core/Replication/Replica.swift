@@ -65,6 +65,8 @@ public struct Replica: Sendable {
     /// Whether the process has restarted and not completed a handshake with its resync since (R4).
     public internal(set) var isRestarted = true
     public internal(set) var isFrozen = false
+    /// Widenings that are off, and that the disk still has.
+    var withdrawals = 0
     public internal(set) var isDiskFailed = false
     /// Bytes of data that resyncs sent in this life.
     public internal(set) var resyncBytesSent: UInt64 = 0
@@ -265,7 +267,7 @@ public struct Replica: Sendable {
         if let intent = superblock.intent, !configuration.breaks.contains(.widenOnlyWhenAnswered) {
             if intent.purpose == .widen { copies.formUnion(intent.copies) }
         }
-        return copies
+        return withdrawals > 0 ? .both : copies
     }
 
     var needsPeer: Bool { effectiveCopies.contains(me.peer) }

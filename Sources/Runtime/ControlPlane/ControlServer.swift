@@ -15,6 +15,8 @@ public final class ControlServer: Sendable {
     static let outputMaximum = 2 * ControlReply.lineMaximum
     /// Requests of one client that are not answered yet.
     static let pendingMaximum = 16
+    /// Between two tries to let a client in.
+    static let retry = Interval.milliseconds(200)
 
     /// What other threads hand to the server's.
     private struct Mailbox {
@@ -42,6 +44,10 @@ public final class ControlServer: Sendable {
         var clients: [UInt64: Client] = [:]
         var nextClient: UInt64 = 1
         var poll = PollSet()
+        /// When the next client is let in: now, unless the last try has failed.
+        var acceptsFrom = Instant(nanoseconds: 0)
+        /// Why it failed, told once.
+        var trouble: SystemError?
     }
 
     private let listener: SocketListener
@@ -84,10 +90,7 @@ public final class ControlServer: Sendable {
             sendEvents(&loop)
             for id in loop.clients.keys.sorted() { flush(id, &loop) }
             if isStopping { return }
-            do throws(SystemError) { try waitAndServe(&loop) } catch {
-                journal.record("control-socket-failed", level: .error, ["reason": error])
-                return
-            }
+            do throws(SystemError) { try waitAndServe(&loop) } catch { pause(&loop, error) }
         }
     }
 
@@ -95,6 +98,17 @@ public final class ControlServer: Sendable {
     public func stop() {
         mailbox.withLock { $0.isStopping = true }
         wake.signal()
+    }
+
+    /// Out of descriptors or memory: that passes, and who knocks waits in the kernel's queue meanwhile. The thread goes
+    /// on: without it no verb could end what eats them.
+    private func pause(_ loop: inout Loop, _ error: SystemError) {
+        loop.acceptsFrom = .now() + Self.retry
+        // Without poll there is nothing to wait with, and no spinning either.
+        if error.operation == "poll" { usleep(UInt32(Self.retry.nanoseconds / 1000)) }
+        guard loop.trouble != error else { return }
+        loop.trouble = error
+        journal.record("control-socket-failed", level: .error, ["reason": error, "effect": "tried again"])
     }
 
     private func post(_ client: UInt64, _ reply: ControlReply) {
@@ -107,7 +121,9 @@ public final class ControlServer: Sendable {
     private func waitAndServe(_ loop: inout Loop) throws(SystemError) {
         loop.poll.removeAll()
         loop.poll.add(wake.descriptor.raw, .readable)
-        loop.poll.add(listener.descriptor.raw, loop.clients.count < Self.clientMaximum ? .readable : [])
+        let isResting = Instant.now() < loop.acceptsFrom
+        let accepts = loop.clients.count < Self.clientMaximum && !isResting
+        loop.poll.add(listener.descriptor.raw, accepts ? .readable : [])
         let order = loop.clients.keys.sorted()
         for id in order {
             guard let client = loop.clients[id] else { continue }
@@ -115,12 +131,13 @@ public final class ControlServer: Sendable {
             if client.pending < Self.pendingMaximum { interest.insert(.readable) }
             loop.poll.add(client.stream.stream.descriptor.raw, interest)
         }
-        try loop.poll.wait(until: .never)
+        try loop.poll.wait(until: isResting ? loop.acceptsFrom : .never)
         for (place, id) in order.enumerated() {
             let ready = loop.poll.ready(at: place + 2)
             if ready.contains(.readable) || ready.contains(.failed) { receive(id, &loop) }
         }
-        if !loop.poll.ready(at: 1).isEmpty, let stream = try listener.accept() {
+        if accepts, !loop.poll.ready(at: 1).isEmpty, let stream = try listener.accept() {
+            loop.trouble = nil
             loop.clients[loop.nextClient] = Client(stream: Box(stream))
             loop.nextClient += 1
         }

@@ -4,7 +4,9 @@ extension GroupStatus {
         [
             "group": .string(group), "role": .string(role), "disk": .string(disk),
             "connection": .string(connection), "replication": .string(replication),
-            "peer": ["role": .string(peer.role), "disk": .string(peer.disk)],
+            "peer": [
+                "role": .string(peer.role), "disk": .string(peer.disk), "blocked": .boolean(peer.isBlocked),
+            ],
             "record": record?.json ?? .null,
             "arbiter": [
                 "kind": .string(arbiter.kind), "reachable": .boolean(arbiter.isReachable),
@@ -17,7 +19,7 @@ extension GroupStatus {
             } ?? .null,
             "failover": [
                 "state": .string(failover.state), "step": .optional(failover.step),
-                "stuck": .optional(failover.stuck),
+                "stuck": .optional(failover.stuck), "obstacle": .optional(failover.obstacle),
             ],
         ]
     }
@@ -31,7 +33,8 @@ extension GroupStatus {
         connection = json["connection"].string ?? connection
         replication = json["replication"].string ?? replication
         peer = Peer(
-            role: json["peer"]["role"].string ?? peer.role, disk: json["peer"]["disk"].string ?? peer.disk)
+            role: json["peer"]["role"].string ?? peer.role, disk: json["peer"]["disk"].string ?? peer.disk,
+            isBlocked: json["peer"]["blocked"].boolean ?? false)
         record = Record(json: json["record"])
         arbiter = Arbiter(
             kind: json["arbiter"]["kind"].string ?? arbiter.kind,
@@ -44,7 +47,8 @@ extension GroupStatus {
         }
         failover = Failover(
             state: json["failover"]["state"].string ?? failover.state,
-            step: json["failover"]["step"].string, stuck: json["failover"]["stuck"].string)
+            step: json["failover"]["step"].string, stuck: json["failover"]["stuck"].string,
+            obstacle: json["failover"]["obstacle"].string)
     }
 }
 

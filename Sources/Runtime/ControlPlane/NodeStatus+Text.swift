@@ -46,6 +46,11 @@ extension NodeStatus {
                 + " if either machine failed now the other could serve\(split)."
         }
         let other = names.first { $0 != primary } ?? peer
+        if other == node ? group.failover.obstacle != nil : group.peer.isBlocked {
+            return
+                "NOT safe: both copies are UpToDate, but \(other) cannot serve now (see `tandem status` there):"
+                + " if \(primary) failed now the service would stop, if \(other) failed now \(primary) would go on."
+        }
         return "safe: both copies are UpToDate; if \(primary) failed now \(other) would take over,"
             + " if \(other) failed now \(primary) would go on\(split)."
     }
@@ -120,6 +125,7 @@ extension NodeStatus {
     }
 
     private static func text(of failover: GroupStatus.Failover) -> String {
-        [failover.state, failover.step, failover.stuck].compactMap { $0 }.joined(separator: ": ")
+        [failover.state, failover.step, failover.stuck, failover.obstacle].compactMap { $0 }.joined(
+            separator: ": ")
     }
 }

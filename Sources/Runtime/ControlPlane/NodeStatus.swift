@@ -43,10 +43,13 @@ public struct GroupStatus: Sendable, Equatable {
     public struct Peer: Sendable, Equatable {
         public var role: String
         public var disk: String
+        /// Whether something on its machine, or its operator, keeps it from taking over.
+        public var isBlocked: Bool
 
-        public init(role: String = "Unknown", disk: String = "DUnknown") {
+        public init(role: String = "Unknown", disk: String = "DUnknown", isBlocked: Bool = false) {
             self.role = role
             self.disk = disk
+            self.isBlocked = isBlocked
         }
     }
 
@@ -117,11 +120,16 @@ public struct GroupStatus: Sendable, Equatable {
         public var step: String?
         /// Why it cannot go on, with who pins it.
         public var stuck: String?
+        /// What keeps this node from taking over, in a sentence: a mount point in use, its operator.
+        public var obstacle: String?
 
-        public init(state: String = "secondary", step: String? = nil, stuck: String? = nil) {
+        public init(
+            state: String = "secondary", step: String? = nil, stuck: String? = nil, obstacle: String? = nil
+        ) {
             self.state = state
             self.step = step
             self.stuck = stuck
+            self.obstacle = obstacle
         }
     }
 

@@ -13,6 +13,8 @@ enum ArbiterNews: Sendable {
     /// A session stands; what an earlier one left unanswered was dropped by the witness.
     case up
     case lost
+    /// No session can be made: why.
+    case unreachable(String)
     case record(ArbiterRecord?)
     case answer(identifier: Mark, ArbiterAnswer)
     case renewed(sequence: UInt64, confirmed: Bool)
@@ -80,6 +82,7 @@ final class ArbiterClient: Sendable {
                 // The same trouble every 0.3 s is one line.
                 if error.text != lastProblem {
                     context.journal.record("witness-unreachable", level: .warning, ["reason": error.text])
+                    deliver(nil, .unreachable(error.text))
                 }
                 lastProblem = error.text
             }

@@ -194,13 +194,21 @@ struct FailoverHands: ~Copyable {
         // A request that has just been answered lets go a moment later.
         let end = Instant.now() + .milliseconds(300)
         while true {
+            // What was never mounted is undone as well: somebody else's mount on the same directory stays.
+            let table = try MountTable.read()
+            let ours = loopPath.map { table.entries(from: $0) } ?? []
+            guard let mounted = ours.last(where: { $0.mountPoint == path }) ?? ours.last else { return nil }
+            let place = mounted.mountPoint
+            if let other = table.entry(at: place), other.source != mounted.source {
+                return .busy(pins: ["a mount of \(other.source) over it"])
+            }
             do throws(SystemError) {
-                try Mounting.unmount(path)
+                try Mounting.unmount(place)
                 return nil
             } catch {
                 guard error.code == EBUSY else { throw error }
                 guard Instant.now() < end else {
-                    return .busy(pins: Self.names(try MountPins.of(mount: path)))
+                    return .busy(pins: Self.names(try MountPins.of(mount: place)))
                 }
                 var poll = PollSet()
                 try poll.wait(until: .now() + .milliseconds(10))

@@ -32,7 +32,8 @@ enum KeeperGrant {
         guard let witness = context.settings.witness else { return }
         var requests: [WitnessRequest] = []
         for group in context.settings.groups {
-            guard let volume = group.volume, let record = record(of: volume), record.holder == context.node
+            guard let path = context.settings.metadataPath(of: group), let record = record(in: path),
+                record.holder == context.node
             else { continue }
             requests.append(.release(group: group.name, epoch: record.epoch, grant: record.grant))
         }
@@ -57,9 +58,9 @@ enum KeeperGrant {
         }
     }
 
-    private static func record(of volume: Settings.Volume) -> ArbiterRecord? {
+    private static func record(in path: String) -> ArbiterRecord? {
         let read = Result { () throws(any Error) -> ArbiterRecord? in
-            let file = try MetadataFile.open(MetadataFile.path(besides: volume.backing), size: nil)
+            let file = try MetadataFile.open(path, size: nil)
             return try VolumeMetadata(reading: file).superblock.record
         }
         guard case .success(let record) = read else { return nil }

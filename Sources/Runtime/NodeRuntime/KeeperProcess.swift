@@ -12,10 +12,13 @@ import WireFormat
 /// The keeper: the tiny parent of the worker. It opens no volume and no connection; it passes signals on, and tidies
 /// up when the worker dies (DESIGN 5.8).
 enum KeeperProcess {
-    /// The worker's exit status when it could not start or go on, having said why.
+    /// The worker's exit status when it did not start, and the keeper was told why.
     private static let refused: Int32 = 70
+    /// When it could not go on; the keeper was told why.
+    private static let failed: Int32 = 71
 
-    /// Starts `work` in a child and waits for its end. Throws `workerDied` when nobody told it to end.
+    /// Starts `work` in a child and waits for its end. Throws the worker's own reason when it did not start, and
+    /// `workerDied` when it died or could not go on.
     static func run(
         _ context: NodeContext, _ work: () throws(NodeError) -> Void
     ) throws(NodeError) {
@@ -23,23 +26,29 @@ enum KeeperProcess {
         do throws(SystemError) { signals = try SignalQueue([SIGTERM, SIGINT, SIGHUP]) } catch {
             throw .system(error)
         }
+        let reason: KeeperReason
+        do throws(SystemError) { reason = try .make() } catch { throw .system(error) }
         let worker = clinux_fork()
         if worker == 0 {
             clinux_end_with_parent(SIGTERM)
             do throws(NodeError) { try work() } catch {
-                context.journal.record("node-refused", level: .error, ["reason": error])
-                _exit(refused)
+                // The keeper says it: the last line that is printed is the reason.
+                if !reason.tell("\(error)") {
+                    context.journal.record("node-refused", level: .error, ["reason": error])
+                }
+                if case .refused = error { _exit(refused) }
+                _exit(failed)
             }
             _exit(0)
         }
         guard worker > 0 else { throw .system(SystemError(operation: "fork", subject: "", code: errno)) }
         let status = try supervise(worker, signals)
-        switch status {
-        case 0: return
-        default:
-            context.journal.record("worker-died", level: .error, ["status": status])
-            throw .workerDied(status: status, remains: tidyUp(context))
-        }
+        guard status != 0 else { return }
+        // It has served nothing: there is nothing to remove or to give back, and another daemon's is not touched.
+        let told = reason.told()
+        if status == refused, let told { throw .refused(told) }
+        context.journal.record("worker-died", level: .error, ["status": status])
+        throw .workerDied(status: status, reason: told, remains: tidyUp(context))
     }
 
     private static func supervise(_ worker: pid_t, _ signals: borrowing SignalQueue) throws(NodeError)

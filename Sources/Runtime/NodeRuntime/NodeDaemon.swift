@@ -16,6 +16,7 @@ public enum NodeDaemon {
         try NodeStart.check(settings)
         let secret = try NodeStart.secret(settings.secretPath)
         let lock = try NodeStart.lock(settings, node)
+        try NodeStart.checkAlone(settings, node)
         try removeRemains(settings, journal)
         let context = NodeContext(
             settings: settings, node: node, secret: secret,

@@ -6,7 +6,8 @@ public enum NodeError: Error, Sendable {
     case refused(String)
     case system(SystemError)
     /// The worker ended though nobody told it to; the keeper has tidied up. `status`: as in waitpid(2), 256 + signal.
-    case workerDied(status: Int32, remains: [String])
+    /// `reason`: what it said itself.
+    case workerDied(status: Int32, reason: String?, remains: [String])
 }
 
 extension NodeError: CustomStringConvertible {
@@ -14,12 +15,15 @@ extension NodeError: CustomStringConvertible {
         switch self {
         case .refused(let text): return text
         case .system(let error): return "\(error)"
-        case .workerDied(let status, let remains):
-            let end = status >= 256 ? "was ended by signal \(status - 256)" : "ended with status \(status)"
+        case .workerDied(let status, let reason, let remains):
+            let end =
+                reason.map { "could not go on (\($0))" }
+                ?? (status >= 256 ? "was ended by signal \(status - 256)" : "ended with status \(status)")
             let left =
                 remains.isEmpty ? "" : "; what could not be removed: \(remains.joined(separator: ", "))"
             return
-                "the worker \(end); its address, mounts and devices were removed and its grant released\(left)"
+                "the worker \(end); its address, mounts and devices were removed and its grant released\(left);"
+                + " the lines before this one tell its last steps; start `tandem node` again"
         }
     }
 }

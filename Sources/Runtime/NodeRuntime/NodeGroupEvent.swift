@@ -11,7 +11,7 @@ enum NodeGroupEvent: Sendable {
 }
 
 /// What an operator, or the daemon's end, asks of a group.
-enum NodeVerb: String, Sendable {
+enum NodeVerb: String, Sendable, CaseIterable {
     case up, down, promote, demote, switchover, connect, disconnect
     /// The daemon ends: hand over or demote, and stay in `copies`.
     case leaveForNow = "stop"

@@ -141,7 +141,7 @@ extension NodeGroupLoop {
 
     /// Whether the rules would let this copy become Primary; the replica has the last word.
     func isPromotable(_ status: VolumeStatus) -> Bool {
-        guard plan.isClean, !isDown, !isEnding else { return false }
+        guard plan.isClean, !isDown, !isEnding, obstacle == nil else { return false }
         guard volume != nil else { return true }
         guard status.condition == .consistent, !status.isDiskFailed, status.sync == .none,
             status.openRequest == nil,

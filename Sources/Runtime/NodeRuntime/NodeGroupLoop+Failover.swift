@@ -16,8 +16,10 @@ extension NodeGroupLoop {
     private static let grantLimit = Interval.seconds(14)
     private static let askAgain = Interval.milliseconds(200)
 
-    /// Becomes Primary if the rules allow it.
+    /// Becomes Primary if the rules allow it, and nothing is in the way that is known beforehand.
     func startPromotion() {
+        lookAtMountPoint(isAsked: true)
+        guard obstacle == nil || !plan.isClean else { return tell(.refused(retryAfter: .seconds(1))) }
         run(plan.handle(.promote, at: now))
     }
 
@@ -41,7 +43,9 @@ extension NodeGroupLoop {
         case .cancel(let identifier): cancel(identifier)
         case .promoted:
             tell(.promoted)
-            answer(.promote, true, "")
+            failures = 0
+            nextSign = now
+            answer(.promote, true, "\(context.name) is Primary of \(group.name)")
         case .promotionFailed(let step, let failure): promotionFailed(step, failure)
         case .demoted(let phase): demoted(phase)
         case .refused(let event, let state): planRefused(event, state)
@@ -61,36 +65,41 @@ extension NodeGroupLoop {
                 "\(step): \(Self.words(failure)) after \(time.wholeMilliseconds) ms")
         case .stuck(let phase, let step, let failure):
             note("stuck", .error, "\(phase), \(step): \(Self.words(failure))")
-            let text = "stuck at '\(step)': \(Self.words(failure)); it goes on by itself when that has ended"
-            for verb in [NodeVerb.demote, .switchover, .down] { answer(verb, false, text) }
+            let text = Self.stuckText(step, failure)
+            if isAwaited(.switchover) { isHeld = false }
+            for verb in [NodeVerb.promote, .demote, .switchover, .down] { answer(verb, false, text) }
         case .phaseEnded(let phase, let time): note("\(phase)-ends", "in \(time.wholeMilliseconds) ms")
-        }
-    }
-
-    static func words(_ failure: StepFailure) -> String {
-        switch failure {
-        case .failed(let text): text
-        case .busy(let pins): "busy: \(pins.isEmpty ? "in use" : pins.joined(separator: ", "))"
-        case .timedOut: "not done in its time"
-        case .unresponsive: "hangs in the kernel"
-        case .cancelled: "given up"
         }
     }
 
     private func promotionFailed(_ step: String, _ failure: StepFailure) {
         let text = "\(step): \(Self.words(failure))"
         note("promotion-failed", .warning, text)
-        tell(.refused(retryAfter: .milliseconds(300)))
-        answer(.promote, false, text)
+        tell(.refused(retryAfter: pauseAfterFailure(step)))
+        let advice = step == Self.grantStep ? "" : ": mend that, and run `tandem promote` again"
+        let sentence =
+            "\(context.name) is not Primary of \(group.name): \(text); nothing was left half-way\(advice)"
+        peer.send(.failed(group: group.name, text: sentence))
+        for verb in [NodeVerb.promote, .switchover] { answer(verb, false, sentence) }
+    }
+
+    /// The plan's name for asking the arbiter.
+    private static let grantStep = "grant"
+
+    /// A grant may be had in a moment. What fails on this machine fails again: the pause doubles up to 10 s, so that
+    /// the journal keeps what came before, and the other node may try.
+    private func pauseAfterFailure(_ step: String) -> Interval {
+        guard step != Self.grantStep else { return .milliseconds(300) }
+        failures = min(failures + 1, 6)
+        return min(.seconds(10), .milliseconds(300 << UInt64(failures - 1)))
     }
 
     private func planRefused(_ event: FailoverEvent, _ state: FailoverState) {
         guard event == .promote else { return }
         switch state {
         case .primary, .running(.promote, _): return
-        case .secondary, .running, .stuck:
-            tell(.refused(retryAfter: .milliseconds(300)))
-            answer(.promote, false, "this node is not free yet: \(state)")
+        // An operator who waits is told when it is free, or stuck.
+        case .secondary, .running, .stuck: tell(.refused(retryAfter: .milliseconds(300)))
         }
     }
 
@@ -98,7 +107,6 @@ extension NodeGroupLoop {
         if isMuteAsked { postMuted() }
         tell(.demoted(resigns: phase == .demote))
         handsOver = false
-        if phase == .demote { answer(.demote, true, "") }
     }
 
     // MARK: effects
@@ -218,8 +226,8 @@ extension NodeGroupLoop {
         }
         if now >= wait.until {
             grantWait = nil
-            ended(
-                wait.identifier, .failed("no grant in time\(lastRefusal.isEmpty ? "" : ": \(lastRefusal)")"))
+            let reason = lastRefusal.map { "the witness refuses: \(Self.words($0))" } ?? waitReason
+            ended(wait.identifier, .failed("no grant in time: \(reason)"))
             return
         }
         if replica.link != .down, !isPeerHeard, !wait.hasDroppedLink {
@@ -238,8 +246,21 @@ extension NodeGroupLoop {
         wait.isAsked = true
         wait.isAskedOfPeer = replica.link != .down
         grantWait = wait
-        lastRefusal = ""
+        lastRefusal = nil
         volume?.post(.event(.promote))
+    }
+
+    /// What a grant is waited for that the witness has not refused.
+    private var waitReason: String {
+        if hasLostArbiter { return noArbiterText }
+        return "the other node may still serve: see `tandem status` there"
+    }
+
+    private var hasLostArbiter: Bool { context.settings.witness != nil && !isArbiterUp }
+
+    /// The witness is out of reach, with the reason that the last try gave.
+    private var noArbiterText: String {
+        Self.words(PromotionRefusal.noArbiter) + (arbiterTrouble.map { " (\($0))" } ?? "")
     }
 
     /// The replica will not be Primary now.
@@ -251,11 +272,18 @@ extension NodeGroupLoop {
             return
         }
         guard var wait = grantWait, wait.isAsked else { return }
-        let text = reason == .arbiterRefused ? "the witness refuses: \(lastRefusal)" : Self.words(reason)
+        let text =
+            switch reason {
+            case .arbiterRefused:
+                lastRefusal.map { "the witness refuses: \(Self.words($0))" } ?? Self.words(reason)
+            case .noArbiter: noArbiterText
+            case .requestOpen where hasLostArbiter: noArbiterText
+            default: Self.words(reason)
+            }
         let isPassing =
             switch reason {
-            case .arbiterRefused: lastRefusal == "leaseAlive" || lastRefusal == "recordChanged"
-            case .requestOpen, .resyncRunning: !waiting.isEmpty
+            case .arbiterRefused: lastRefusal == .leaseAlive || lastRefusal == .recordChanged
+            case .requestOpen, .resyncRunning: !waiting.isEmpty && !hasLostArbiter
             case .notUpToDate, .peerIsPrimary, .noArbiter, .waitingForPeer, .stuck: false
             }
         if isPassing, now + Self.askAgain < wait.until {
@@ -266,19 +294,6 @@ extension NodeGroupLoop {
         }
         grantWait = nil
         ended(wait.identifier, .failed(text))
-    }
-
-    static func words(_ reason: PromotionRefusal) -> String {
-        switch reason {
-        case .notUpToDate: "this copy is not UpToDate"
-        case .peerIsPrimary: "the other node is Primary; use switchover there"
-        case .arbiterRefused: "the witness refuses"
-        case .noArbiter: "the witness cannot be reached"
-        case .resyncRunning: "a resync must end first"
-        case .requestOpen: "an earlier request to the witness is not answered yet"
-        case .waitingForPeer: "this node has restarted and waits for the other one first (wait-for-peer)"
-        case .stuck: "something of an old grant is still here"
-        }
     }
 
     func roleChanged(_ isPrimary: Bool) {

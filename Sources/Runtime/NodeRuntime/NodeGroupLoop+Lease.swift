@@ -1,5 +1,6 @@
 import Basics
 import Election
+import Failover
 import Quorum
 import Replication
 import Settings
@@ -40,12 +41,16 @@ extension NodeGroupLoop {
         peer.send(
             .sign(
                 PeerSign(
-                    group: group.name, isServing: volume == nil ? router?.state == .active : serves,
+                    group: group.name, isServing: volume == nil ? servesAddress : serves,
                     isPromotable: router?.isEligible ?? isPromotable(status), isHeld: isHeld || isDown,
-                    epoch: record?.epoch ?? 0, grant: record?.grant ?? .none, sequence: sequence)))
+                    epoch: record?.epoch ?? 0, grant: record?.grant ?? .none, sequence: sequence,
+                    isComplete: plan.state == .primary, isBlocked: obstacle != nil || stuckText != nil)))
         confirmAlone(sequence, status)
         keepAddress()
     }
+
+    /// A group without a volume: whether its address is this node's.
+    private var servesAddress: Bool { router.map { $0.state == .active } ?? (plan.state == .primary) }
 
     /// Neither the witness nor the peer has confirmed for most of a lease: what is left of the peer's connection is
     /// not waited for, so that requests freeze before the address goes and not after it.

@@ -33,7 +33,8 @@ extension NodeGroupLoop {
         status.replication = replicationText(replica)
         status.peer = GroupStatus.Peer(
             role: peerSign.map { $0.isServing ? "Primary" : "Secondary" } ?? "Unknown",
-            disk: peerDiskText(replica))
+            disk: peerDiskText(replica),
+            isBlocked: peerSign.map { $0.isBlocked || $0.isHeld } ?? false)
         status.record = replica.record.map { record in
             GroupStatus.Record(
                 epoch: record.epoch, grant: "\(record.grant)", holder: context.settings[record.holder].name,
@@ -50,7 +51,14 @@ extension NodeGroupLoop {
             GroupStatus.Address(value: "\($0)", isPresent: port?.isRaised ?? false)
         }
         status.failover = failoverStatus
+        status.failover.obstacle = obstacle ?? holdText
         shared.status = status
+    }
+
+    private var holdText: String? {
+        if isDown { return "down by its operator: `tandem up` lets it take part" }
+        guard isHeld, plan.isClean, !isAwaited(.switchover) else { return nil }
+        return "held back by its operator: `tandem up` lets it take over"
     }
 
     private func volumeStatus(_ replica: VolumeStatus) -> GroupStatus.Volume? {

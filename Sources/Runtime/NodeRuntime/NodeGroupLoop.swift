@@ -2,6 +2,7 @@ import Basics
 import DiskFormat
 import Election
 import Failover
+import Glibc
 import LinuxSystem
 import Netlink
 import Quorum
@@ -15,7 +16,8 @@ import WireFormat
 /// It carries out what those machines say and tells them what came of it. What may block is done by the performer.
 ///
 /// The files: `+Failover` the plan and its effects, `+Elector` the address and who asks for it, `+Lease` signs of life
-/// and the holder's time, `+Verbs` the operator, `+Status` what is shown.
+/// and the holder's time, `+Verbs` the operator, `+Words` reasons in
+/// sentences, `+Status` what is shown.
 final class NodeGroupLoop {
     let context: NodeContext
     let group: Settings.Group
@@ -62,6 +64,9 @@ final class NodeGroupLoop {
     var planned: [FailoverAction] = []
     var isCarryingOut = false
 
+    /// Promotions that have failed on this machine since the last one that did not.
+    var failures = 0
+
     // Effects that end elsewhere.
     var grantWait: GrantWait?
     var opening: AttemptIdentifier?
@@ -79,12 +84,23 @@ final class NodeGroupLoop {
     var hasHandedOver = false
 
     // The operator.
-    var waiting: [(verb: NodeVerb, answer: NodeAnswer)] = []
-    var switchoverEnd: Instant = .never
+    var waiting: [WaitingVerb] = []
+    /// Until when the other node's operator means this one to become Primary.
+    var offeredUntil = Instant(nanoseconds: 0)
     var leaveEnd: Instant = .never
     var leaveAgain = Instant(nanoseconds: 0)
-    var lastRefusal = ""
+    var lastRefusal: ArbiterRefusal?
     var isFinished = false
+
+    // What is in the way, in sentences for the operator.
+    /// Somebody else's mount is where this group's belongs.
+    var obstacle: String?
+    var pollTrouble: SystemError?
+    var nextLook = Instant(nanoseconds: 0)
+    /// Why the last connection ended for good.
+    var linkTrouble: String?
+    /// Why there is no session with the witness.
+    var arbiterTrouble: String?
 
     // What is shown.
     var loggedBytes: UInt64 = 0
@@ -165,6 +181,7 @@ final class NodeGroupLoop {
 
     private func tick() {
         now = .now()
+        lookAtMountPoint()
         watchLease()
         sendSigns()
         advanceGrant()
@@ -188,7 +205,10 @@ final class NodeGroupLoop {
         poll.add(inbox.descriptor, .readable)
         for descriptor in port?.descriptors ?? [] { poll.add(descriptor, .readable) }
         do throws(SystemError) { try poll.wait(until: deadline) } catch {
-            note("poll-failed", .error, "\(error)")
+            if pollTrouble != error { note("poll-failed", .error, "\(error)") }
+            pollTrouble = error
+            // Nothing to wait with: look again soon, without spinning.
+            usleep(5000)
         }
     }
 
@@ -211,11 +231,7 @@ final class NodeGroupLoop {
             note("deposed", .warning, "the grant is gone: address off, then the device fails, then Secondary")
             isMuteAsked = true
             run(plan.handle(.deposed, at: now))
-        case .invitedToPromote:
-            guard !isDown, !isEnding else { return }
-            note("invited", "the record names this node as holder")
-            isHeld = false
-            startPromotion()
+        case .invitedToPromote: invited()
         case .promotionRefused(let reason): refused(reason)
         case .note(let told): journal(told)
         case .diskError(let error): note("disk-error", .error, "\(error)")
@@ -223,7 +239,7 @@ final class NodeGroupLoop {
         case .readRecord: arbiter?.send(.read(group: group.name))
         case .linkClosed(let reason, let detail):
             peer.ended(group.name)
-            if reason.standsAlone { peer.allow(group.name, false) }
+            if reason.standsAlone { standAlone(reason) }
             note("link-closed", reason == .lost ? .warning : .notice, "\(reason) \(detail)")
         case .deviceServing: finish(&opening, nil)
         case .deviceEnded:
@@ -236,6 +252,14 @@ final class NodeGroupLoop {
             run(plan.handle(.deposed, at: now))
         case .stopped: break
         }
+    }
+
+    /// No connection until an operator says so.
+    private func standAlone(_ reason: CloseReason) {
+        // What the operator asked for has been told to the connector already, and may have been taken back since.
+        guard reason != .disconnected else { return }
+        peer.allow(group.name, false)
+        linkTrouble = "group '\(group.name)' stays apart: \(Self.words(reason))"
     }
 
     private func journal(_ told: ReplicaNote) {
@@ -251,7 +275,8 @@ final class NodeGroupLoop {
             note(Self.word(told), "\(isSource ? "\(bytes) bytes sent" : "")")
         case .handshake(let row): note("handshake", "\(row)")
         case .asked(let purpose): note("asked", "\(purpose)")
-        case .answered(let isGranted, _): note("answered", isGranted ? "granted" : "refused: \(lastRefusal)")
+        case .answered(let isGranted, _):
+            note("answered", isGranted ? "granted" : "refused: \(lastRefusal.map { "\($0)" } ?? "?")")
         case .recordAdopted(let epoch): note(Self.word(told), "epoch \(epoch)")
         case .frozen: note("frozen", .warning, "writes wait for a verdict")
         case .verdictTimeout: note(Self.word(told), .error, "no verdict within freeze-timeout")
@@ -275,18 +300,20 @@ final class NodeGroupLoop {
         switch news {
         case .up:
             isArbiterUp = true
+            arbiterTrouble = nil
             nextSign = now
             volume?.post(.event(.arbiterUp))
         case .lost:
             isArbiterUp = false
             volume?.post(.event(.arbiterLost))
+        case .unreachable(let reason): arbiterTrouble = reason
         case .record(let record):
             volume?.post(.event(.recordRead(record)))
             if let record, record.holder == context.node.peer, record.epoch == replica.record?.epoch {
                 return
             }
         case .answer(let identifier, let answer):
-            if case .refused(let reason, _) = answer { lastRefusal = "\(reason)" }
+            if case .refused(let reason, _) = answer { lastRefusal = reason }
             volume?.post(.event(.arbiterAnswered(identifier: identifier, answer)))
         case .renewed(let sequence, let isConfirmed):
             if isConfirmed { confirmed(sequence) }
@@ -311,7 +338,11 @@ final class NodeGroupLoop {
         case .resigned:
             promise.released(by: context.node.peer, at: now)
             peerSign?.isServing = false
+            peerSign?.isComplete = false
             tell(.peerResigned)
+        case .wanted: peerWants()
+        case .offered: offered()
+        case .failed(let text): peerFailed(text)
         case .socket(let socket): volume?.post(.link(socket))
         }
     }

@@ -17,11 +17,32 @@ enum NodeStart {
             throw .refused(
                 "a node needs root: it mounts, attaches loop devices and moves an address; start it as root")
         }
+        try checkCapabilities()
+        guard settings.groups.contains(where: { $0.volume != nil }) else { return }
         guard access("/dev/fuse", R_OK | W_OK) == 0 else {
             throw .refused("/dev/fuse cannot be opened: load the module with `modprobe fuse`")
         }
         guard access("/dev/loop-control", R_OK | W_OK) == 0 else {
             throw .refused("/dev/loop-control cannot be opened: load the module with `modprobe loop`")
+        }
+    }
+
+    /// Root in a container may lack what root has elsewhere (capabilities(7)).
+    private static func checkCapabilities() throws(NodeError) {
+        let needed: [(bit: UInt64, name: String)] = [
+            (12, "CAP_NET_ADMIN"), (13, "CAP_NET_RAW"), (21, "CAP_SYS_ADMIN"),
+        ]
+        let text: String
+        do throws(SystemError) { text = try SmallFile.read("/proc/self/status") } catch {
+            throw .system(error)
+        }
+        let line = text.split(separator: "\n").first { $0.hasPrefix("CapEff:") }
+        guard let value = line?.split(separator: "\t").last.flatMap({ UInt64($0, radix: 16) }) else { return }
+        let missing = needed.filter { value & (1 << $0.bit) == 0 }.map(\.name)
+        guard missing.isEmpty else {
+            throw .refused(
+                "this root lacks \(missing.joined(separator: ", ")), which mounts and addresses need: start the"
+                    + " container or unit with \(missing.count == 1 ? "it" : "them")")
         }
     }
 
@@ -34,16 +55,14 @@ enum NodeStart {
             guard number >= 0 else { throw SystemError(operation: "open", subject: path, code: errno) }
             let file = Descriptor(adopting: number)
             guard clinux_lock_exclusive(file.raw) == 0 else {
-                if errno == EWOULDBLOCK {
-                    throw SystemError(
-                        operation: "another daemon of this node runs already and holds", subject: path,
-                        code: EWOULDBLOCK)
-                }
                 throw SystemError(operation: "lock", subject: path, code: errno)
             }
             return file
         } catch {
-            throw .system(error)
+            guard error.code == EWOULDBLOCK else { throw .system(error) }
+            throw .refused(
+                "\(settings[node].name) runs on this machine already (\(path) is locked): end that `tandem node`"
+                    + " first, or give this one another `run-directory`")
         }
     }
 
@@ -65,23 +84,58 @@ enum NodeStart {
         }
     }
 
+    /// Refuses while another process has this node's port or copies, before anything is touched: what looks like a dead
+    /// predecessor's remains is a living one's service, and the lock is of a `run-directory` only.
+    static func checkAlone(_ settings: Settings, _ node: NodeIndex) throws(NodeError) {
+        let own = settings[node]
+        do throws(SystemError) {
+            _ = try SocketListener(tcp: try NodeContext.socketAddress(own.address, own.port))
+        } catch {
+            throw words(error, listeningAs: own)
+        }
+        for group in settings.groups {
+            guard let path = settings.metadataPath(of: group), access(path, F_OK) == 0 else { continue }
+            do throws(BackingError) { _ = try MetadataFile.open(path, size: nil) } catch {
+                // Whatever else is wrong with it is told when the volume is opened.
+                if case .inUse = error { throw .refused("group '\(group.name)': \(error)") }
+            }
+        }
+    }
+
+    /// Why a node cannot listen on its own address, with what to do.
+    static func words(_ error: SystemError, listeningAs node: Settings.Node) -> NodeError {
+        switch error.code {
+        case EADDRINUSE:
+            .refused(
+                "\(node.address) port \(node.port) is in use by another process: end it, or give \(node.name) another"
+                    + " `port` in the settings of all machines")
+        case EADDRNOTAVAIL:
+            .refused(
+                "this machine does not have \(node.name)'s address \(node.address): set it up, or say with --node"
+                    + " which node this machine is")
+        default: .system(error)
+        }
+    }
+
     /// Opens a group's copy and starts its thread.
     static func volume(
         _ context: NodeContext, _ group: Settings.Group, _ volume: Settings.Volume,
         report: @escaping @Sendable (VolumeReport) -> Void
     ) throws(NodeError) -> Volume {
         let settings = context.settings
-        let path = MetadataFile.path(besides: volume.backing)
+        guard let path = settings.metadataPath(of: group) else {
+            preconditionFailure("a group without a volume")
+        }
         guard access(volume.backing, F_OK) == 0, access(path, F_OK) == 0 else {
             throw .refused(
                 "group '\(group.name)' has no copy at \(volume.backing) yet: run `tandem init` on this node first"
             )
         }
+        let metadata = try opened(group) { () throws(BackingError) in try MetadataFile.open(path, size: nil) }
+        try check(context, group, volume, metadata)
         let backing = try opened(group) { () throws(BackingError) in
             try BackingFile.open(volume.backing, size: volume.size, access: volume.directIO ? nil : .buffered)
         }
-        let metadata = try opened(group) { () throws(BackingError) in try MetadataFile.open(path, size: nil) }
-        try check(context, group, volume, metadata)
         let replica = ReplicaConfiguration(
             me: context.node, hasArbiter: settings.witness != nil, freezeTimeout: settings.freezeTimeout,
             waitForPeer: settings.waitForPeer)
@@ -110,19 +164,26 @@ enum NodeStart {
     ) throws(NodeError) {
         let metadata: VolumeMetadata
         do throws(VolumeError) { metadata = try VolumeMetadata(reading: file) } catch {
-            throw .refused("group '\(group.name)': \(error)")
+            throw .refused(
+                "group '\(group.name)': \(error); bring that file back, or move the copy away and let the other node's"
+                    + " be copied with `tandem init --join`")
         }
         let superblock = metadata.superblock
         let wanted = NodeContext.ownership(cluster: context.settings.cluster, group: group.name)
         guard superblock.ownership == wanted else {
-            throw .refused("\(file.path) belongs to another cluster or group; name another backing file")
+            throw .refused(
+                "\(file.path) belongs to another cluster or group and is not touched: name another `backing` in the settings"
+            )
         }
         guard superblock.node == context.node else {
-            throw .refused("\(file.path) is the copy of \(context.peerName), and this is \(context.name)")
+            throw .refused(
+                "\(file.path) is the copy of \(context.peerName), and this is \(context.name): start it with --node"
+                    + " \(context.peerName), or name another `backing` in the settings")
         }
         guard superblock.size == volume.size else {
             throw .refused(
-                "the copy at \(volume.backing) has \(superblock.size) bytes, the settings say \(volume.size)")
+                "the copy at \(volume.backing) was made with \(superblock.size) bytes and `size` says \(volume.size):"
+                    + " correct `size` on every machine")
         }
         if metadata.damagedPages > 0 {
             context.journal.record(

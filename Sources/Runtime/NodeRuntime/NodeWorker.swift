@@ -31,12 +31,17 @@ final class NodeWorker {
             throw .refused("\(error)")
         }
         var made: [NodeGroup] = []
-        for group in settings.groups {
-            made.append(
-                try NodeGroup(context, group) { report throws(NodeError) in
-                    guard let volume = group.volume else { return nil }
-                    return try NodeStart.volume(context, group, volume, report: report)
-                })
+        do throws(NodeError) {
+            for group in settings.groups {
+                made.append(
+                    try NodeGroup(context, group) { report throws(NodeError) in
+                        guard let volume = group.volume else { return nil }
+                        return try NodeStart.volume(context, group, volume, report: report)
+                    })
+            }
+        } catch {
+            Self.abandon(made)
+            throw error
         }
         groups = made
         let all = made
@@ -45,6 +50,11 @@ final class NodeWorker {
             peer = try PeerConnector(context) { name, news in
                 for group in all where name == nil || group.name == name { group.post(.peer(news)) }
             }
+        } catch {
+            Self.abandon(made)
+            throw NodeStart.words(error, listeningAs: settings[context.node])
+        }
+        do throws(SystemError) {
             if let witness = settings.witness {
                 arbiter = try ArbiterClient(context, witness: witness) { name, news in
                     for group in all where name == nil || group.name == name { group.post(.arbiter(news)) }
@@ -59,7 +69,16 @@ final class NodeWorker {
             let server = server
             serverThread = try NodeThread(name: "control") { server.run() }
         } catch {
+            Self.abandon(made)
             throw .system(error)
+        }
+    }
+
+    /// Ends the threads of groups that nobody will run: a thread is waited for when its owner goes.
+    private static func abandon(_ groups: [NodeGroup]) {
+        for group in groups {
+            group.post(.verb(.leaveForNow) { _, _ in })
+            group.join()
         }
     }
 

@@ -155,6 +155,9 @@ extension PeerConnector {
         case .sign(let sign): deliver(sign.group, .sign(sign))
         case .confirmed(let group, let sequence): deliver(group, .confirmed(sequence: sequence))
         case .resigned(let group): deliver(group, .resigned)
+        case .wanted(let group): deliver(group, .wanted)
+        case .offered(let group): deliver(group, .offered)
+        case .failed(let group, let text): deliver(group, .failed(text))
         case .token(let group, let mark):
             state.withLock { state in
                 state.tokens = state.tokens.filter { $0.value != group }

@@ -13,6 +13,12 @@ enum PeerNews: Sendable {
     case sign(PeerSign)
     case confirmed(sequence: UInt64)
     case resigned
+    /// Its operator wants the group to move there.
+    case wanted
+    /// Its operator moves the group to this node.
+    case offered
+    /// What was asked of it does not come true, or its promotion has failed: why.
+    case failed(String)
     /// A connection for the volume's data.
     case socket(PeerSocket)
 }

@@ -14,6 +14,10 @@ struct PeerSign: Sendable, Equatable {
     var grant: Mark
     /// Its renewal, which the peer confirms; 0 when it asks for no lease.
     var sequence: UInt64
+    /// Whether its promotion is complete: device, mount and address are there.
+    var isComplete = false
+    /// Whether something on its machine keeps it from serving: a mount point in use, what is left of an old role.
+    var isBlocked = false
 }
 
 /// What travels on the session between the nodes, inside the sealed channel (`Docs/Formats/peer.md`).
@@ -30,14 +34,20 @@ enum PeerMessage: Sendable, Equatable {
     /// The next data connection of this group will name that token (`transport: plain`).
     case token(group: String, Mark)
     case tokenTaken(group: String)
+    /// The sender's operator wants the group to move to the sender.
+    case wanted(group: String)
+    /// The sender's operator wants the group to move to the receiver.
+    case offered(group: String)
+    /// What was asked for does not come true, or the sender's promotion has failed: why, in a sentence.
+    case failed(group: String, text: String)
 
-    static let version: UInt16 = 1
+    static let version: UInt16 = 2
     /// Settings longer than this are compared by their mark alone.
     private static let lineBytesMaximum = 48 << 10
 
     private enum Code: UInt8 {
         case hello = 1
-        case lines, sign, confirmed, resigned, token, tokenTaken
+        case lines, sign, confirmed, resigned, token, tokenTaken, wanted, offered, failed
     }
 
     var encoded: [UInt8] {
@@ -65,6 +75,8 @@ enum PeerMessage: Sendable, Equatable {
             writer.write(sign.epoch)
             writer.write(sign.grant)
             writer.write(sign.sequence)
+            writer.write(sign.isComplete)
+            writer.write(sign.isBlocked)
         case .confirmed(let group, let sequence):
             writer.write(Code.confirmed.rawValue)
             Self.write(group, &writer)
@@ -74,6 +86,11 @@ enum PeerMessage: Sendable, Equatable {
             Self.write(.token, group, &writer)
             writer.write(mark)
         case .tokenTaken(let group): Self.write(.tokenTaken, group, &writer)
+        case .wanted(let group): Self.write(.wanted, group, &writer)
+        case .offered(let group): Self.write(.offered, group, &writer)
+        case .failed(let group, let text):
+            Self.write(.failed, group, &writer)
+            Self.write(text, &writer)
         }
         return writer.bytes
     }
@@ -112,10 +129,12 @@ enum PeerMessage: Sendable, Equatable {
             let flags = (reader.readBool(), reader.readBool(), reader.readBool())
             let epoch = reader.readUInt64()
             let grant = reader.readMark()
+            let sequence = reader.readUInt64()
+            let isComplete = reader.readBool()
             self = .sign(
                 PeerSign(
                     group: group, isServing: flags.0, isPromotable: flags.1, isHeld: flags.2, epoch: epoch,
-                    grant: grant, sequence: reader.readUInt64()))
+                    grant: grant, sequence: sequence, isComplete: isComplete, isBlocked: reader.readBool()))
         case .confirmed:
             let group = Self.text(&reader)
             self = .confirmed(group: group, sequence: reader.readUInt64())
@@ -124,6 +143,11 @@ enum PeerMessage: Sendable, Equatable {
             let group = Self.text(&reader)
             self = .token(group: group, reader.readMark())
         case .tokenTaken: self = .tokenTaken(group: Self.text(&reader))
+        case .wanted: self = .wanted(group: Self.text(&reader))
+        case .offered: self = .offered(group: Self.text(&reader))
+        case .failed:
+            let group = Self.text(&reader)
+            self = .failed(group: group, text: Self.text(&reader))
         }
         guard reader.isComplete else { return nil }
     }

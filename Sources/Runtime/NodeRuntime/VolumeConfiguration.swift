@@ -12,8 +12,10 @@ public struct VolumeConfiguration: Sendable {
     public var pingInterval: Interval
     /// How long to look for work without sleeping; none on machines without idle cores.
     public var spin: Interval
-    /// Test build only: the fdatasync of these points is left out (`SyncPoint`).
+    /// Tests only: the fdatasync of these points is not made and reported done (`SyncPoint`).
     public var omittedSyncs: Set<SyncPoint>
+    /// Tests only: told each call on the volume's files, on the volume's thread. None: nothing is copied or called.
+    public var diskRecorder: (@Sendable (DiskCall) -> Void)?
     /// Feeds the replica's random marks: must differ between two lives.
     public var seed: UInt64
 
@@ -21,7 +23,7 @@ public struct VolumeConfiguration: Sendable {
         name: String, replica: ReplicaConfiguration, seed: UInt64,
         peerSilence: Interval = .milliseconds(2500),
         pingInterval: Interval = .milliseconds(800), spin: Interval = .milliseconds(0),
-        omittedSyncs: Set<SyncPoint> = []
+        omittedSyncs: Set<SyncPoint> = [], diskRecorder: (@Sendable (DiskCall) -> Void)? = nil
     ) {
         self.name = name
         self.replica = replica
@@ -30,5 +32,6 @@ public struct VolumeConfiguration: Sendable {
         self.pingInterval = pingInterval
         self.spin = spin
         self.omittedSyncs = omittedSyncs
+        self.diskRecorder = diskRecorder
     }
 }

@@ -47,6 +47,10 @@ extension VolumeLoop {
 
     mutating func writeData(_ slot: SlotIndex) {
         let range = replica.range(of: slot)
+        if configuration.diskRecorder != nil {
+            let bytes = slots.copy(slot, count: range.length)
+            record(.write(.data, serial: slot, offset: range.offset, bytes, point: nil))
+        }
         guard isInline(range) else {
             progress[slot] = 0
             diskInFlight += 1
@@ -55,6 +59,7 @@ extension VolumeLoop {
         }
         do throws(SystemError) {
             try backing.write(slots.page(slot), range)
+            record(.written(.data, serial: slot, ok: true))
             followUps.append(.disk(slot, ok: true))
         } catch {
             report(.diskError(error))
@@ -75,6 +80,7 @@ extension VolumeLoop {
         case .some(let ok):
             if !ok { tell("write", result) }
             diskInFlight -= 1
+            record(.written(.data, serial: slot, ok: ok))
             deliver(.diskDone(slot: slot, ok: ok))
         case .none:
             continueWrite(slot, range)
@@ -139,9 +145,11 @@ extension VolumeLoop {
     mutating func zeroData(_ slot: SlotIndex) {
         let range = replica.range(of: slot)
         let inner = backing.innerBlocks(range)
+        record(.zero(serial: slot, range))
         do throws(SystemError) {
             if inner.length == 0 {
                 try backing.writeZeroes(range)
+                record(.written(.data, serial: slot, ok: true))
                 followUps.append(.disk(slot, ok: true))
                 return
             }
@@ -170,6 +178,7 @@ extension VolumeLoop {
     mutating func zeroEnded(_ slot: SlotIndex, _ result: Int32) {
         if result == 0 {
             diskInFlight -= 1
+            record(.written(.data, serial: slot, ok: true))
             deliver(.diskDone(slot: slot, ok: true))
         } else if Self.isTransient(result) {
             allocateZeroes(slot, backing.innerBlocks(replica.range(of: slot)))
@@ -193,6 +202,7 @@ extension VolumeLoop {
         case .some(let ok):
             if !ok { tell("write zeroes", result) }
             diskInFlight -= 1
+            record(.written(.data, serial: slot, ok: ok))
             deliver(.diskDone(slot: slot, ok: ok))
         case .none:
             writeZeroPiece(slot)
@@ -208,6 +218,7 @@ extension VolumeLoop {
         }
         counters.dataSyncs &+= 1
         diskInFlight += 1
+        record(.sync(.data, point))
         ring.dataSync(backing.descriptor, tag: Operation.syncData.tag(Int(point.rawValue)))
     }
 
@@ -216,6 +227,7 @@ extension VolumeLoop {
         diskInFlight -= 1
         // An error is final, whatever a second call would say: the kernel reports it once and drops the pages.
         if result != 0 { tell("fdatasync", result) }
+        record(.synced(.data, point, ok: result == 0))
         deliver(.dataSynced(point, ok: result == 0))
     }
 
@@ -280,7 +292,10 @@ extension VolumeLoop {
         store.pending = runs.count
         store.isFailed = false
         if runs.isEmpty { return endWrites() }
-        for index in runs.indices { writeRun(index) }
+        for index in runs.indices {
+            if configuration.diskRecorder != nil { recordRun(index) }
+            writeRun(index)
+        }
     }
 
     private mutating func writeRun(_ index: Int) {
@@ -306,12 +321,19 @@ extension VolumeLoop {
             tellMetadata("write", result)
         }
         store.pending -= 1
+        record(.written(.metadata, serial: index, ok: result > 0))
         if store.pending == 0 { endWrites() }
     }
 
+    /// A store that may be late, or that the next fdatasync of the file makes durable, is only written.
+    private var isStoreSynced: Bool {
+        store.point.isSynced && !configuration.omittedSyncs.contains(store.point)
+    }
+
     private mutating func endWrites() {
-        if store.isFailed || configuration.omittedSyncs.contains(store.point) { return endStore() }
+        if store.isFailed || !isStoreSynced { return endStore() }
         diskInFlight += 1
+        record(.sync(.metadata, store.point))
         ring.dataSync(metadata.descriptor, tag: Operation.syncMetadata.tag())
     }
 
@@ -321,6 +343,7 @@ extension VolumeLoop {
             store.isFailed = true
             tellMetadata("fdatasync", result)
         }
+        record(.synced(.metadata, store.point, ok: result == 0))
         endStore()
     }
 
@@ -333,11 +356,24 @@ extension VolumeLoop {
         store.kind = .none
         longStoreBuffer = nil
         // An empty store ends while the replica's actions are being carried out.
-        if wasEmpty && configuration.omittedSyncs.contains(store.point) {
+        if wasEmpty && !isStoreSynced {
             followUps.append(.stored(ok: true))
         } else {
             deliver(.metadataStored(ok: !store.isFailed))
         }
+    }
+
+    // MARK: for tests
+
+    /// Tells a test what was handed to the kernel or came back from it.
+    private func record(_ call: @autoclosure () -> DiskCall) { configuration.diskRecorder?(call()) }
+
+    private func recordRun(_ index: Int) {
+        let run = store.runs[index]
+        let bytes =
+            longStoreBuffer?.load(at: run.buffer, count: run.count)
+            ?? storeBuffer.load(at: run.buffer, count: run.count)
+        record(.write(.metadata, serial: index, offset: run.offset, bytes, point: store.point))
     }
 
     private func tellMetadata(_ call: String, _ result: Int32) {

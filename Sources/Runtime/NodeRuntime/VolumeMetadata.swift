@@ -31,6 +31,8 @@ public struct VolumeMetadata: Sendable {
     public var dirtyWords: [UInt64]
     public var loggedExtents: [UInt32]
     public var nextLogNumber: UInt32
+    /// More than one transaction of the log was lost, so that every extent was taken for logged. No crash leaves that.
+    public var isLogIncomplete: Bool
     /// Bitmap pages that could not be believed and read as all dirty.
     public var damagedPages: Int
 
@@ -53,7 +55,8 @@ public struct VolumeMetadata: Sendable {
         }
     }
 
-    init(decoding bytes: [UInt8]) throws(DiskFormatError) {
+    /// Decodes the bytes of a whole file.
+    public init(decoding bytes: [UInt8]) throws(DiskFormatError) {
         let size = MetadataLayout.blockSize
         func block(_ offset: UInt64) -> [UInt8] {
             let start = min(Int(offset), bytes.count)
@@ -80,10 +83,12 @@ public struct VolumeMetadata: Sendable {
                 blocks: ring, capacity: Int(superblock.logCapacity), volumeSize: superblock.size)
             loggedExtents = replayed.extents
             nextLogNumber = replayed.nextNumber
+            isLogIncomplete = false
         } catch .incompleteLog {
             // Which extents were being written is lost, so any may differ.
             loggedExtents = (0..<layout.extentCount).map { UInt32($0) }
             nextLogNumber = 0
+            isLogIncomplete = true
         }
     }
 }

@@ -23,6 +23,11 @@ struct VolumeSlots: ~Copyable {
     /// Where the header of the slot's frame begins; the payload follows it.
     func frame(_ slot: SlotIndex) -> UnsafeMutableRawPointer { page(slot) - FrameHeader.byteCount }
 
+    /// A copy of the first `count` bytes of the slot's payload.
+    func copy(_ slot: SlotIndex, count: UInt64) -> [UInt8] {
+        [UInt8](UnsafeRawBufferPointer(start: page(slot), count: Int(count)))
+    }
+
     /// Writes a frame's header just before the payload.
     func store(_ header: FrameHeader, _ slot: SlotIndex) {
         header.encode(into: UnsafeMutableRawBufferPointer(start: frame(slot), count: FrameHeader.byteCount))

@@ -72,8 +72,7 @@ public struct CopyInitialization {
 
     /// Refuses a group whose metadata is there, whoever made it.
     private func refuseInitialized(_ group: Settings.Group) throws(InitializationError) {
-        guard let volume = group.volume else { return }
-        let path = MetadataFile.path(besides: volume.backing)
+        guard let path = settings.metadataPath(of: group) else { return }
         guard access(path, F_OK) == 0 else { return }
         guard let ownership = try Self.ownership(in: path) else {
             throw .refused(
@@ -216,8 +215,13 @@ public struct CopyInitialization {
         }
         var bytes = superblock.encoded(sequence: 1)
         bytes += [UInt8](repeating: 0, count: Int(layout.fileSize) - bytes.count)
-        let path = MetadataFile.path(besides: volume.backing)
-        do throws(BackingError) { try MetadataFile.create(path, bytes: bytes) } catch {
+        guard let path = settings.metadataPath(of: group) else {
+            preconditionFailure("a group without a volume")
+        }
+        do throws(BackingError) {
+            try makeStateDirectory()
+            try MetadataFile.create(path, bytes: bytes)
+        } catch {
             throw .backing(error)
         }
         made.append(path)

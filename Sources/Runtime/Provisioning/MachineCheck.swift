@@ -118,8 +118,9 @@ public enum MachineCheck {
 
     private static func copies(_ settings: Settings) -> [Finding] {
         settings.groups.compactMap { group in
-            guard let volume = group.volume else { return nil }
-            let metadata = MetadataFile.path(besides: volume.backing)
+            guard let volume = group.volume, let metadata = settings.metadataPath(of: group) else {
+                return nil
+            }
             let isThere = access(volume.backing, F_OK) == 0 && access(metadata, F_OK) == 0
             return isThere
                 ? ok("copy: \(group.name), \(volume.backing)")

@@ -41,6 +41,14 @@ extension Settings {
         public var directIO: Bool
     }
 
+    /// Where the metadata of a group's copy lies: beside its backing file; for a device in `state-directory`, because
+    /// /dev is empty after each start of the machine. nil: the group has no volume.
+    public func metadataPath(of group: Group) -> String? {
+        guard let volume = group.volume else { return nil }
+        return volume.backing.hasPrefix("/dev/")
+            ? "\(stateDirectory)/\(group.name).tandem" : volume.backing + ".tandem"
+    }
+
     /// Where the volume's file system is mounted on its Primary.
     public struct Mount: Sendable, Equatable {
         /// The directory, absolute.

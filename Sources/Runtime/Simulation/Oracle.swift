@@ -52,15 +52,17 @@ struct Oracle {
     }
 
     /// I2, I3: from now on the write must be seen, or be missing for a stated reason. `bothNamed`: the record named
-    /// both copies; `died`: whose disk is dead.
-    mutating func completed(_ write: UInt32, bothNamed: Bool, died: NodeSet, lacking: Set<Int> = []) {
+    /// both copies; `died`: whose disk is dead; `cutOff`: whom the arbiter does not hear now.
+    mutating func completed(
+        _ write: UInt32, bothNamed: Bool, died: NodeSet, cutOff: NodeSet = [], lacking: Set<Int> = []
+    ) {
         guard write > 0, !writes[Int(write)].isCompleted else { return }
         writes[Int(write)].isCompleted = true
         for cell in writes[Int(write)].cells where cells[cell].acknowledged < write && !lacking.contains(cell)
         {
             cells[cell].acknowledged = write
             cells[cell].crashed = died
-            cells[cell].cutOff = []
+            cells[cell].cutOff = cutOff
             cells[cell].onBoth =
                 bothNamed && writes[Int(write)].storedBy == .both && writes[Int(write)].crashedBefore.isEmpty
         }

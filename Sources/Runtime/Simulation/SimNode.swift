@@ -47,6 +47,8 @@ final class SimNode {
     var isDiskDead = false
     /// A disk that died was replaced by an empty one, or works again.
     var wasRepaired = false
+    /// The epoch in which it was replaced: until the next one a record may name a copy that is gone.
+    var replacedUnder: UInt64?
 
     // The device and its client.
     var hasDevice = false

@@ -17,7 +17,9 @@ struct SimWitness {
 
     init(record: ArbiterRecord) { durable = record }
 
+    /// Starts the process, unless it runs: healing may have started it before its own time came.
     mutating func start(at now: Instant, _ world: World) {
+        guard machine == nil else { return }
         machine = Witness(
             record: durable, granted: durableGranted,
             configuration: WitnessConfiguration(promise: .milliseconds(1100)),
@@ -95,19 +97,21 @@ extension World {
         let answer = machine.decide(request, mark: Mark(using: &network), at: now)
         witness.machine = machine
         log("witness \(answer)")
-        if case .granted(let record) = answer { judgeWidening(request, record) }
         guard case .granted(let record) = answer, before != record else {
             reply(to: node, session, .arbiterAnswered(identifier: request.identifier, answer))
             return
         }
+        judgeWidening(request, record)
         judgeGrant(record)
         let life = witness.life
         let granted = machine.granted
         // Durable before it is answered; a crash in between may have stored it or not.
-        if faults.chance(in: 2) { storeWitness(record, granted) }
+        let isStored = faults.chance(in: 2)
+        if isStored { storeWitness(record, granted) }
         schedule(after: 1 + diskRandom.below(5000)) { world in
             guard world.witness.life == life else { return }
-            if world.witness.durable != record { world.storeWitness(record, granted) }
+            // Once only: the next record may have been read, asked from and stored meanwhile.
+            if !isStored { world.storeWitness(record, granted) }
             world.reply(to: node, session, .arbiterAnswered(identifier: request.identifier, answer))
         }
     }

@@ -72,7 +72,7 @@ extension World {
                 judgeCompletion(write, on: node)
                 let died = nodes.filter(\.isDiskDead).reduce(into: NodeSet()) { $0.insert(NodeSet($1.index)) }
                 oracle.completed(
-                    write, bothNamed: requiredCopies(of: node) == .both, died: died,
+                    write, bothNamed: requiredCopies(of: node) == .both, died: died, cutOff: unheard,
                     lacking: judgeLate(write, on: node))
             }
         } else if let covered = node.openFlushes.removeValue(forKey: slot) {
@@ -87,6 +87,16 @@ extension World {
             fail(Violation("I23", "\(node.index) answers slot \(slot), which has no request"))
         }
         if !isHealed || node.replica.isPrimary { judge(node) }
+    }
+
+    /// Who is stopped, or cut off from the arbiter in either direction.
+    private var unheard: NodeSet {
+        let arbiter = 2
+        return nodes.filter { node in
+            let place = Int(node.index.rawValue)
+            return node.pausedUntil > now || cut.contains(Direction(from: place, to: arbiter))
+                || cut.contains(Direction(from: arbiter, to: place))
+        }.reduce(into: NodeSet()) { $0.insert(NodeSet($1.index)) }
     }
 
     /// Whose disks must have what is answered: what the arbiter's record says, if it names this holder.
@@ -123,7 +133,10 @@ extension World {
 
     private func judgeFlush(_ covered: [UInt32], on node: SimNode) {
         guard profile.keepsGuarantees else { return }
+        let epoch = (witness.machine?.record ?? witness.durable)?.epoch ?? 0
         for member in nodes where requiredCopies(of: node).contains(member.index) && !member.isDiskDead {
+            // It flushed, and then its disk was lost, before the answer was out.
+            if let replaced = member.replacedUnder, epoch <= replaced { continue }
             do throws(Violation) {
                 try oracle.judgeFlush(covered, member.disk, of: member.index)
             } catch { fail(error) }

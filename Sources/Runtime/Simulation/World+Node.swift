@@ -296,6 +296,7 @@ extension World {
     private func replaceDisk(of node: SimNode) {
         node.isDiskDead = false
         node.wasRepaired = true
+        node.replacedUnder = (witness.machine?.record ?? witness.durable)?.epoch ?? 0
         var superblock = node.disk.superblock
         superblock.condition = .failed
         superblock.intent = nil

@@ -41,6 +41,10 @@ public final class World {
     var isHealed = false
     var areClientsStopped = false
     var epochGrants: [UInt64: Mark] = [:]
+    /// The connection whose ends were seen under one record.
+    var judgedConnection: Int?
+    /// Since when its ends know two grants of one epoch.
+    var twoGrantsSince: Instant?
 
     struct Direction: Hashable {
         /// 0 and 1 are the nodes, 2 the witness.

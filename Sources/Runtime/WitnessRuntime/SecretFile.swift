@@ -27,6 +27,8 @@ extension SecretFileError: CustomStringConvertible {
         case .exists(let path):
             "\(path) exists already and is not overwritten: a new secret would lock the other machines out"
         case .unusable(let path, let error): "\(path): \(error)"
+        case .system(let error) where error.code == ENOSPC || error.code == EDQUOT:
+            "\(error): make room there, or name another place; nothing was left behind"
         case .system(let error): "\(error)"
         }
     }

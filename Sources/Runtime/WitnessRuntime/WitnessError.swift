@@ -1,3 +1,4 @@
+import Glibc
 public import LinuxSystem
 public import WireFormat
 
@@ -49,6 +50,8 @@ extension WitnessError: CustomStringConvertible {
                 + " `tandem witness reseed GROUP`"
         case .foreignRecord(let path):
             "\(path) belongs to another cluster or group: move it away, or correct `state-directory`"
+        case .system(let error) where error.code == ENOSPC || error.code == EDQUOT:
+            "\(error): make room there, or give the witness another `state-directory`"
         case .system(let error): "\(error)"
         case .unopened(let reason): reason
         case .unreachable(let reason):

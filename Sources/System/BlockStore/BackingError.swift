@@ -23,7 +23,7 @@ extension BackingError: CustomStringConvertible {
         case .missing(let path):
             "\(path) does not exist: create it with `tandem init`, or correct the path in the settings"
         case .exists(let path):
-            "\(path) exists already and is not touched: take it over with `tandem adopt`, or move it away"
+            "\(path) exists already and is not touched: take it over with `tandem init --adopt`, or move it away"
         case .wrongKind(let path):
             "\(path) is neither a regular file nor a block device: correct the path in the settings"
         case .tooSmall(let path, let has, let needs):

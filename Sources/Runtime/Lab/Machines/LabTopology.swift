@@ -133,13 +133,11 @@ public struct LabTopology: Sendable {
     public func wipe() throws(LabError) -> [String] {
         let loops = everyMachine.flatMap(\.loopDevices)
         try down()
+        // Who held a machine from outside ends a moment after it.
         var remains: [String] = []
-        for number in ProcessTable.numbers {
-            guard let line = TextFile.bytes("/proc/\(number)/cmdline"), number != getpid() else { continue }
-            let words = line.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
-            if words.contains(where: { $0 == directory.path || $0 == directory.settings }) {
-                remains.append("process \(number): \(words.joined(separator: " "))")
-            }
+        _ = LabClock.wait(.seconds(10)) { () -> Bool? in
+            remains = processesOfLab()
+            return remains.isEmpty ? true : nil
         }
         for line in (TextFile.read("/proc/self/mounts") ?? "").split(separator: "\n")
         where line.contains(directory.path + "/") {
@@ -157,5 +155,17 @@ public struct LabTopology: Sendable {
             ["rm", "-rf", "--one-file-system", directory.path], limit: .seconds(120))
         if removed.status != 0 { remains.append("files: rm ended with \(removed.status): \(removed.output)") }
         return remains
+    }
+
+    /// The processes that name this lab on their command line, this one not counted.
+    private func processesOfLab() -> [String] {
+        ProcessTable.numbers.compactMap { number in
+            guard let line = TextFile.bytes("/proc/\(number)/cmdline"), number != getpid() else { return nil }
+            let words = line.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+            guard words.contains(where: { $0 == directory.path || $0 == directory.settings }) else {
+                return nil
+            }
+            return "process \(number): \(words.joined(separator: " "))"
+        }
     }
 }

@@ -71,19 +71,37 @@ public enum ProcessTable {
     /// The program that a process runs.
     public static func program(of number: Int32) -> String? { TextFile.link("/proc/\(number)/exe") }
 
+    /// What a process is and where in the kernel it waits, for a message.
+    static func place(of number: Int32) -> String {
+        let name = TextFile.read("/proc/\(number)/comm").map { $0.filter { $0 != "\n" } } ?? "?"
+        return "\(name) in \(TextFile.read("/proc/\(number)/wchan") ?? "?")"
+    }
+
     /// Processor time of a process, all threads.
     public static func processorTime(of number: Int32) -> Interval {
         Interval(
             nanoseconds: (status(number)?.ticks ?? 0) * 1_000_000_000 / UInt64(sysconf(Int32(_SC_CLK_TCK))))
     }
 
+    /// The threads of a process that wait in state D, each with its context switches so far.
+    static func uninterruptible(of number: Int32) -> [Int32: UInt64] {
+        TextFile.names(in: "/proc/\(number)/task").reduce(into: [:]) { waits, name in
+            guard let task = Int32(name), status(task)?.state == "D" else { return }
+            waits[task] = contextSwitches(at: "/proc/\(task)/status")
+        }
+    }
+
     /// Voluntary and other context switches of a process so far, all threads.
     public static func contextSwitches(of number: Int32) -> UInt64 {
         TextFile.names(in: "/proc/\(number)/task").reduce(0) { sum, task in
-            guard let text = TextFile.read("/proc/\(number)/task/\(task)/status") else { return sum }
-            return text.split(separator: "\n").filter { $0.contains("ctxt_switches") }.reduce(sum) {
-                $0 + (UInt64($1.split(whereSeparator: { $0 == ":" || $0 == "\t" }).last ?? "") ?? 0)
-            }
+            sum + contextSwitches(at: "/proc/\(number)/task/\(task)/status")
+        }
+    }
+
+    private static func contextSwitches(at path: String) -> UInt64 {
+        guard let text = TextFile.read(path) else { return 0 }
+        return text.split(separator: "\n").filter { $0.contains("ctxt_switches") }.reduce(0) {
+            $0 + (UInt64($1.split(whereSeparator: { $0 == ":" || $0 == "\t" }).last ?? "") ?? 0)
         }
     }
 }

@@ -24,7 +24,10 @@ public struct LabDemo {
     private func tell() throws(LabError) {
         let run = story
         let lab = run.lab
-        try run.begin(LabSettings())
+        // A small volume: the default log would cover all of it, and the resync after the kill would copy all of it.
+        var settings = LabSettings()
+        settings.volumeKeys = ", activity-log-extents: 8"
+        try run.begin(settings)
         try run.startObservers()
         try run.makeFile(file, on: "node1")
         try run.startWriters(on: ["node1", "node2"], path: file)

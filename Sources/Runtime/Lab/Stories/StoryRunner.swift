@@ -22,7 +22,8 @@ public struct LiveStory: Sendable {
 public enum LiveStories {
     /// Those of one run; the full matrix has more variants.
     public static func all(full: Bool) -> [LiveStory] {
-        labItself() + kills() + cuts(full: full) + isolation() + pauses(full: full) + refusals(full: full)
+        labItself() + kills() + cuts(full: full) + isolation() + pauses(full: full) + refusals()
+            + verbs(full: full)
     }
 }
 

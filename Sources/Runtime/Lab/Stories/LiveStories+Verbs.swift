@@ -1,0 +1,412 @@
+import Basics
+import ControlPlane
+import Glibc
+
+extension LiveStories {
+    /// The verbs, each held to its word: when it has ended well, what it asks for is true at that moment.
+    static func verbs(full: Bool) -> [LiveStory] {
+        var stories = [
+            LiveStory("status and events show what is, once and while it changes") { run throws(LabError) in
+                try showing(run)
+            },
+            LiveStory("each verb ends when what it asks for is true") { run throws(LabError) in
+                try outcomes(run)
+            },
+            LiveStory("a switchover to a node that cannot serve moves nothing") { run throws(LabError) in
+                try blockedSwitchover(run)
+            },
+            LiveStory("with an external elector the operator's scripts promote and demote") {
+                run throws(LabError) in try externalElector(run)
+            },
+            LiveStory("a group of an address alone moves it") { run throws(LabError) in try addressOnly(run)
+            },
+            LiveStory("a group of a volume alone is a device on its Primary") { run throws(LabError) in
+                try volumeOnly(run)
+            },
+            LiveStory("two groups on the same pair move by themselves") { run throws(LabError) in
+                try twoGroups(run)
+            },
+            LiveStory("a copy may be a block device") { run throws(LabError) in try blockDevice(run) },
+            LiveStory("a node out of descriptors answers its operator again") { run throws(LabError) in
+                try outOfDescriptors(run)
+            },
+        ]
+        if full {
+            stories.append(
+                LiveStory("what cannot be reached is named after its time") { run throws(LabError) in
+                    try outOfReach(run)
+                })
+        }
+        return stories
+    }
+
+    // MARK: how they speak with the product
+
+    /// Runs a verb that must end well; what it printed.
+    @discardableResult
+    static func done(
+        _ words: [String], on node: String, limit: Interval = .seconds(40), _ run: StoryRun
+    ) throws(LabError) -> String {
+        let outcome = try run.lab.verb(words, on: node, limit: limit)
+        let text = outcome.output.split(separator: "\n").last.map { String($0) } ?? ""
+        run.say("tandem \(words.joined(separator: " ")) on \(node): \(text)")
+        guard outcome.status == 0, !outcome.timedOut else {
+            throw LabError("tandem \(words.joined(separator: " ")) on \(node): \(outcome.output)")
+        }
+        return outcome.output
+    }
+
+    /// Runs a verb that must be refused, in one sentence with these words.
+    static func refusedVerb(
+        _ words: [String], on node: String, saying: [String], limit: Interval = .seconds(40), _ run: StoryRun
+    ) throws(LabError) {
+        let outcome = try run.lab.verb(words, on: node, limit: limit)
+        try judge(outcome, "tandem \(words.joined(separator: " ")) on \(node)", saying: saying, run)
+    }
+
+    /// A group of a node's status as it is now.
+    static func group(_ name: String, on node: String, _ run: StoryRun) throws(LabError) -> JSONValue {
+        let answer = try run.lab.verb(["status", "--json"], on: node, limit: .seconds(5))
+        let value: JSONValue
+        do { value = try JSONValue.decode(Array(answer.output.utf8)) } catch {
+            throw LabError("tandem status --json on \(node) is no JSON: \(answer.output)")
+        }
+        guard let group = value["groups"].elements.first(where: { $0["group"].string == name }) else {
+            throw LabError("tandem status --json on \(node) knows no group \(name): \(answer.output)")
+        }
+        return group
+    }
+
+    /// Whether a node is Primary of a group with everything done.
+    static func isPrimary(_ name: String, on node: String, _ run: StoryRun) throws(LabError) -> Bool {
+        let group = try group(name, on: node, run)
+        return group["role"].string == "Primary" && group["failover"]["state"].string == "primary"
+    }
+
+    static func require(_ isTrue: Bool, _ what: String) throws(LabError) {
+        guard isTrue else { throw LabError("it is not so that \(what)") }
+    }
+
+    static func holdsAddress(_ node: String, _ address: String, _ run: StoryRun) throws(LabError) -> Bool {
+        try run.lab.machine(node).run(["ip", "-o", "address", "show"]).output.contains(" \(address)/")
+    }
+
+    /// Starts a lab with these groups, as the settings write them, and their copies.
+    static func begin(
+        groups: String, copies: Bool = true, _ run: StoryRun
+    ) throws(LabError) {
+        try bare(run, witness: true) { text in
+            let head = text.split(separator: "\n", omittingEmptySubsequences: false).prefix {
+                $0 != "groups:"
+            }
+            return head.joined(separator: "\n") + "\ngroups:\n" + groups
+        }
+        for node in ["node1", "node2"] {
+            if copies { try done(["init"], on: node, run) }
+        }
+        for node in ["node1", "node2"] { try run.lab.startDaemon(node) }
+    }
+
+    static func waitPrimary(_ name: String, on node: String, _ run: StoryRun) throws(LabError) {
+        try run.wait("\(node) is Primary of \(name)", .seconds(20)) { () throws(LabError) -> Bool? in
+            guard
+                case .success(true) = Result(catching: { () throws(LabError) in
+                    try isPrimary(name, on: node, run)
+                })
+            else { return nil }
+            return true
+        }
+    }
+
+    // MARK: the stories
+
+    private static func showing(_ run: StoryRun) throws(LabError) {
+        try run.begin(deviceSettings)
+        let screen = try done(["status"], on: "node1", run)
+        try require(
+            screen.hasPrefix("files: safe: both copies are UpToDate"), "status says first who is safe")
+        try require(screen.contains("Primary, peer node2 Secondary"), "status shows both roles: \(screen)")
+        try require(try group("files", on: "node2", run)["disk"].string == "UpToDate", "JSON has the disk")
+        try require(try done(["check"], on: "node1", run).contains("ok       copy"), "check finds the copy")
+        try require(
+            try done(["check"], on: "node2", run).contains("ok       witness"), "check asks the witness")
+        try require(
+            try done(["events"], on: "node1", run).contains("promote-ends"), "events tell the promotion")
+        let path = run.lab.directory.path
+        let place = ["--settings", run.lab.directory.settings, "--node", "node2"]
+        let node = run.lab.machine("node2")
+        let watch = try node.launch(
+            [run.lab.product, "status", "--watch"] + place, log: path + "/watch.log")
+        let follow = try node.launch(
+            [run.lab.product, "events", "--follow"] + place, log: path + "/follow.log")
+        try run.wait("the events that are there", .seconds(5)) { () throws(LabError) in
+            TextFile.read(path + "/follow.log")?.contains("node-started") == true ? true : nil
+        }
+        try done(["switchover"], on: "node1", run)
+        try run.wait("the followed events tell of the switchover", .seconds(5)) { () throws(LabError) in
+            TextFile.read(path + "/follow.log")?.contains("promote-ends") == true ? true : nil
+        }
+        try run.wait("the watched status shows the new role", .seconds(5)) { () throws(LabError) in
+            TextFile.read(path + "/watch.log")?.contains("Primary, peer node1 Secondary") == true ? true : nil
+        }
+        for program in [watch, follow] {
+            program.signal(SIGINT)
+            guard program.wait(.seconds(5)) != nil else { throw LabError("Ctrl-C does not end it") }
+        }
+        try run.kill(["node2"])
+        try waitPrimary("files", on: "node1", run)
+        let alone = try done(["status"], on: "node1", run)
+        try require(
+            alone.contains("files: NOT safe: only node1"), "status says that node1 is alone: \(alone)")
+    }
+
+    private static func outcomes(_ run: StoryRun) throws(LabError) {
+        var settings = LabSettings()
+        settings.size = "64MiB"
+        try run.begin(settings)
+        try done(["switchover"], on: "node1", run)
+        try require(try isPrimary("files", on: "node2", run), "node2 is Primary when switchover has ended")
+        try require(try holdsAddress("node2", LabNetwork.virtualAddress, run), "node2 has the address")
+        try done(["switchover"], on: "node1", run)
+        try require(try isPrimary("files", on: "node1", run), "node1 got it back when it asked")
+        try refusedVerb(["promote"], on: "node2", saying: ["Primary", "switchover"], run)
+        for node in ["node2", "node1"] {
+            try done(["disconnect"], on: node, run)
+            let apart = try group("files", on: node, run)
+            try require(apart["connection"].string == "StandAlone", "\(node) stands alone")
+            try done(["connect"], on: node, run)
+            let joined = try group("files", on: node, run)
+            try require(
+                joined["connection"].string == "Connected", "\(node) is connected: \(joined.encoded())")
+        }
+        try require(try isPrimary("files", on: "node1", run), "node1 has stayed Primary")
+        try run.waitSettled()
+        try done(["demote"], on: "node1", run)
+        try require(try !isPrimary("files", on: "node1", run), "node1 is Secondary when demote has ended")
+        try waitPrimary("files", on: "node2", run)
+        try run.waitSettled()
+        try done(["down"], on: "node1", run)
+        try refusedVerb(["promote"], on: "node1", saying: ["down", "tandem up"], run)
+        try refusedVerb(["connect"], on: "node1", saying: ["down", "tandem up"], run)
+        try done(["up"], on: "node1", run)
+        try require(
+            try group("files", on: "node1", run)["connection"].string == "Connected", "up has connected node1"
+        )
+        try run.waitSettled()
+        try done(["down"], on: "node2", run)
+        try waitPrimary("files", on: "node1", run)
+        try done(["up"], on: "node2", run)
+        try run.waitSettled()
+        try run.compareCopies()
+    }
+
+    private static func blockedSwitchover(_ run: StoryRun) throws(LabError) {
+        var settings = LabSettings()
+        settings.size = "64MiB"
+        try run.begin(settings)
+        let place = LabSettings.mountPath
+        let mounted = try run.lab.machine("node2").run(
+            ["sh", "-c", "mkdir -p \(place) && mount -t tmpfs other \(place)"])
+        guard mounted.status == 0 else { throw LabError("mount: \(mounted.output)") }
+        try run.wait("node1 knows that node2 cannot serve", .seconds(5)) { () throws(LabError) -> Bool? in
+            let status = try run.lab.verb(["status"], on: "node1").output
+            return status.contains("node2 cannot serve") ? true : nil
+        }
+        try refusedVerb(["switchover"], on: "node1", saying: ["node2", "nothing was moved"], run)
+        try refusedVerb(["switchover"], on: "node2", saying: ["busy", place], run)
+        try require(try isPrimary("files", on: "node1", run), "node1 is still Primary")
+        let busy = try run.lab.machine("node1").launch(
+            ["sh", "-c", "cd \(place) && exec sleep 1000"], log: run.lab.directory.path + "/busy.log")
+        try run.wait("somebody works in the mount", .seconds(5)) { () throws(LabError) in busy.process }
+        try refusedVerb(["demote"], on: "node1", saying: ["unmount data", "sleep", "working directory"], run)
+        busy.signal(SIGTERM)
+        _ = busy.wait(.seconds(5))
+        try done(["demote"], on: "node1", run)
+        try require(try group("files", on: "node1", run)["role"].string == "Secondary", "node1 is Secondary")
+    }
+
+    private static func externalElector(_ run: StoryRun) throws(LabError) {
+        var settings = LabSettings()
+        settings.size = "64MiB"
+        settings.more = "elector: external\n"
+        _ = try run.lab.wipe()
+        try run.lab.raise()
+        try run.lab.install(settings)
+        try run.wait("both copies are UpToDate", .seconds(20)) { () throws(LabError) -> Bool? in
+            guard let one = run.lab.status(of: "node1"), let two = run.lab.status(of: "node2") else {
+                return nil
+            }
+            return one.isSettled && two.isSettled ? true : nil
+        }
+        LabClock.nap(.seconds(1))
+        try require(run.lab.primary() == nil, "nobody promotes by himself")
+        try done(["promote"], on: "node1", run)
+        try require(try isPrimary("files", on: "node1", run), "node1 is Primary when promote has ended")
+        try require(try holdsAddress("node1", LabNetwork.virtualAddress, run), "node1 has the address")
+        try refusedVerb(["promote"], on: "node2", saying: ["Primary", "switchover"], run)
+        try done(["demote"], on: "node1", run)
+        try require(try !holdsAddress("node1", LabNetwork.virtualAddress, run), "node1 has it no more")
+        try done(["promote"], on: "node2", run)
+        try require(try holdsAddress("node2", LabNetwork.virtualAddress, run), "node2 has the address")
+        try run.kill(["node2"])
+        try run.wait("a promotion is granted once the lease is over", .seconds(20)) {
+            () throws(LabError) -> Bool? in
+            try run.lab.verb(["promote"], on: "node1", limit: .seconds(40)).status == 0 ? true : nil
+        }
+        try require(try isPrimary("files", on: "node1", run), "node1 is Primary alone")
+    }
+
+    private static func addressOnly(_ run: StoryRun) throws(LabError) {
+        let address = LabNetwork.virtualAddress
+        try begin(groups: "  front: { address: \(address)/24, prefer: node1 }\n", copies: false, run)
+        try waitPrimary("front", on: "node1", run)
+        try require(try holdsAddress("node1", address, run), "node1 has the address")
+        try refusedVerb(["init"], on: "node1", saying: ["no group has a volume"], run)
+        try refusedVerb(["connect"], on: "node1", saying: ["no volume"], run)
+        try done(["switchover"], on: "node1", run)
+        try require(try holdsAddress("node2", address, run), "node2 has the address after the switchover")
+        try require(try !holdsAddress("node1", address, run), "node1 has it no more")
+        try done(["demote"], on: "node2", run)
+        try waitPrimary("front", on: "node1", run)
+        try done(["up"], on: "node2", run)
+        try run.kill(["node1"])
+        try waitPrimary("front", on: "node2", run)
+        try require(try holdsAddress("node2", address, run), "node2 has the address of the dead node1")
+    }
+
+    private static func volumeOnly(_ run: StoryRun) throws(LabError) {
+        let backing = LabDirectory.diskInside
+        try begin(
+            groups: "  raw: { prefer: node1, volume: { size: 64MiB, backing: \(backing)/files.img } }\n", run)
+        try waitPrimary("raw", on: "node1", run)
+        let device = "/dev/tandem/raw/data"
+        let written = try run.lab.machine("node1").run(
+            ["sh", "-c", "echo from node1 | dd of=\(device) bs=4096 conv=sync,fsync,nocreat status=none"])
+        try require(written.status == 0, "\(device) takes a write: \(written.output)")
+        try run.wait("both copies are UpToDate", .seconds(20)) { () throws(LabError) -> Bool? in
+            run.lab.status(of: "node1")?.isSettled == true && run.lab.status(of: "node2")?.isSettled == true
+                ? true : nil
+        }
+        try done(["switchover"], on: "node1", run)
+        let read = try run.lab.machine("node2").run(["dd", "if=\(device)", "bs=10", "count=1", "status=none"])
+        try require(read.output.hasPrefix("from node1"), "node2 reads what node1 wrote: \(read.output)")
+        try require(
+            try run.lab.machine("node1").run(["test", "-e", device]).status != 0, "node1 has the link no more"
+        )
+        try run.kill(["node2"])
+        try waitPrimary("raw", on: "node1", run)
+    }
+
+    private static func twoGroups(_ run: StoryRun) throws(LabError) {
+        let backing = LabDirectory.diskInside
+        let second = "192.168.56.101"
+        try begin(
+            groups: """
+                  files:
+                    address: \(LabNetwork.virtualAddress)/24
+                    prefer: node1
+                    volume: { size: 32MiB, backing: \(backing)/files.img }
+                  mail:
+                    address: \(second)/24
+                    prefer: node2
+                    volume: { size: 32MiB, backing: \(backing)/mail.img }
+
+                """, run)
+        try waitPrimary("files", on: "node1", run)
+        // The first copy is the first holder; whom the settings prefer takes the group when it is asked.
+        try run.wait("mail has a Primary and two copies", .seconds(20)) { () throws(LabError) -> Bool? in
+            let one = try group("mail", on: "node1", run)
+            let two = try group("mail", on: "node2", run)
+            let isWhole = one["replication"].string == "Established" && two["disk"].string == "UpToDate"
+            return isWhole && (one["role"].string == "Primary") != (two["role"].string == "Primary")
+                ? true : nil
+        }
+        try refusedVerb(["promote"], on: "node2", saying: ["which group", "files", "mail"], run)
+        try refusedVerb(["promote", "mial"], on: "node2", saying: ["mial", "files", "mail"], run)
+        let holder = try isPrimary("mail", on: "node1", run) ? "node1" : "node2"
+        let other = holder == "node1" ? "node2" : "node1"
+        try done(["switchover", "mail"], on: holder, run)
+        try require(try isPrimary("mail", on: other, run), "\(other) is Primary of mail")
+        try require(try isPrimary("files", on: "node1", run), "files has stayed on node1")
+        try require(try holdsAddress(other, second, run), "\(other) has the address of mail")
+        try done(["down", "mail"], on: "node1", run)
+        try require(try isPrimary("files", on: "node1", run), "files is not touched by mail's down")
+        try done(["up", "mail"], on: "node1", run)
+        try run.kill(["node1"])
+        try waitPrimary("files", on: "node2", run)
+        try waitPrimary("mail", on: "node2", run)
+    }
+
+    private static func blockDevice(_ run: StoryRun) throws(LabError) {
+        try bare(run, witness: true) { text in
+            text.replacing("backing: \(LabDirectory.diskInside)/files.img", with: "backing: /dev/spare")
+        }
+        defer { detachDisks(run) }
+        for node in ["node1", "node2"] {
+            let disk = "\(LabDirectory.diskInside)/disk.raw"
+            let attach = "truncate -s 64M \(disk) && ln -s $(losetup --find --show \(disk)) /dev/spare"
+            let made = try run.lab.machine(node).run(["sh", "-c", attach])
+            guard made.status == 0 else { throw LabError("a loop device as disk: \(made.output)") }
+        }
+        try refusedVerb(["init"], on: "node1", saying: ["/dev/spare", "--adopt"], run)
+        try done(["init", "--adopt"], on: "node1", run)
+        try done(["init", "--join"], on: "node2", run)
+        let metadata = "\(LabDirectory.diskInside)/state/\(LabSettings.group).tandem"
+        try require(
+            try run.lab.machine("node1").run(["test", "-e", metadata]).status == 0,
+            "the metadata of a device lies where it survives a restart, in \(metadata)")
+        for node in ["node1", "node2"] { try run.lab.startDaemon(node) }
+        try run.waitSettled()
+        try run.startWriters(on: ["node1"])
+        try run.waitForWrites(on: "node1")
+        try run.stopWriters()
+        try done(["switchover"], on: "node1", run)
+        try run.waitSettled()
+        let sums = try ["node1", "node2"].map { node throws(LabError) in
+            try run.lab.machine(node).run(["cksum", "\(LabDirectory.diskInside)/disk.raw"]).output
+        }
+        try require(sums[0] == sums[1], "the copies are equal byte for byte")
+        run.say("the copies are equal byte for byte")
+    }
+
+    private static func detachDisks(_ run: StoryRun) {
+        for node in ["node1", "node2"] {
+            _ = Result { () throws(LabError) in
+                for process in run.lab.daemonProcesses(node).sorted() { Glibc.kill(process, SIGTERM) }
+                _ = try LabClock.wait(.seconds(10)) { () throws(LabError) -> Bool? in
+                    run.lab.daemonProcesses(node).isEmpty ? true : nil
+                }
+                _ = try run.lab.machine(node).run(["sh", "-c", "losetup -d $(readlink /dev/spare)"])
+            }
+        }
+    }
+
+    private static func outOfDescriptors(_ run: StoryRun) throws(LabError) {
+        try run.begin(deviceSettings)
+        guard let worker = run.lab.daemonProcesses("node1").max() else { throw LabError("no worker") }
+        func limit(_ count: String) throws(LabError) {
+            let set = try ChildProcess.run(["prlimit", "--pid", "\(worker)", "--nofile=\(count)"])
+            guard set.status == 0 else { throw LabError("prlimit: \(set.output)") }
+        }
+        try limit("16:")
+        let mute = try run.lab.verb(["status"], on: "node1", limit: .milliseconds(700))
+        try require(mute.timedOut || mute.status != 0, "a worker without descriptors lets nobody in")
+        try limit("1024:")
+        try run.wait("node1 answers again", .seconds(5)) { () throws(LabError) -> Bool? in
+            run.lab.status(of: "node1") == nil ? nil : true
+        }
+        try require(
+            try done(["events"], on: "node1", run).contains("control-socket-failed"), "events tell of it")
+        try require(run.daemonLines("node1").count { $0.contains("control-socket-failed") } == 1, "once")
+    }
+
+    private static func outOfReach(_ run: StoryRun) throws(LabError) {
+        try run.begin(deviceSettings)
+        try run.kill(["node2"])
+        try waitPrimary("files", on: "node1", run)
+        try refusedVerb(["connect"], on: "node1", saying: ["node2", "out of reach"], run)
+        try refusedVerb(["switchover"], on: "node1", saying: ["node2", "nothing was moved"], run)
+        try done(["demote"], on: "node1", run)
+        try refusedVerb(["switchover"], on: "node1", saying: ["neither", "tandem promote"], run)
+    }
+}
