@@ -103,6 +103,8 @@ struct DisklessStoryTests {
         pair.write(6, 1, slot: 2)
         #expect(pair.read(6, slot: 3) == nil)
         pair.write(6, 2, slot: 4)
+        // One of the three is there: the others wait for its answer.
+        #expect(pair[.second].freePeerSlots.count == SlotLayout.peer.count - 1)
         pair.held = []
         pair.settle()
         #expect(pair[.first].read[3] == 1)
