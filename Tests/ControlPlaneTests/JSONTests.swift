@@ -92,6 +92,14 @@ struct JSONTests {
         group.replication = "SyncSource"
         group.peer.disk = "Inconsistent"
         #expect(text().contains("NOT safe yet: b is being copied from a"))
+        group.replication = "Established"
+        group.disk = "Diskless"
+        group.peer.disk = "UpToDate"
+        #expect(text().contains("the disk of a has failed, it reads and writes through b; if b failed now"))
+        group.disk = "UpToDate"
+        group.peer.disk = "Diskless"
+        #expect(text().contains("if a failed now the service would stop, if b failed now a would take over"))
+        group.peer.disk = "Inconsistent"
         group.connection = "Connecting"
         group.replication = "Off"
         group.record = GroupStatus.Record(epoch: 2, grant: "", holder: "a", copies: ["a"])

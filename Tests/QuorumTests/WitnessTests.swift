@@ -140,6 +140,18 @@ struct WitnessTests {
         #expect(refusal(decide(&machine, again, at: later + .milliseconds(1100))) == nil)
     }
 
+    @Test("a holder that serves through the only copy keeps its promise, also against that copy")
+    func leaseWithoutCopy() {
+        let record = ArbiterRecord(
+            epoch: 4, grant: Self.first.grant, holder: .first, copies: NodeSet(.second))
+        var machine = witness(record)
+        machine.heard(.first, isRestarted: false, holding: 4, at: later)
+        let ask = request(.takeOver, by: .second, copies: NodeSet(.second))
+        #expect(refusal(decide(&machine, ask, at: later + .milliseconds(1099))) == .leaseAlive)
+        let again = request(.takeOver, by: .second, copies: NodeSet(.second), restarted: true, identifier: 2)
+        #expect(refusal(decide(&machine, again, at: later + .milliseconds(1100))) == nil)
+    }
+
     @Test("a holder that gives its promise back can be followed at once")
     func released() {
         var machine = witness()

@@ -49,6 +49,33 @@ struct HandshakeTests {
             first: hello(.first, 6, epoch: 2, copies: NodeSet(.first), condition: .inconsistent),
             second: hello(.second, 5), row: .recordDecides, outcome: .noSource),
         Row(
+            description: "a holder whose disk has failed goes through the only copy, whatever its marks say",
+            first: hello(
+                .first, 5, epoch: 2, copies: NodeSet(.second), condition: .failed, isPrimary: true, dirty: 3),
+            second: hello(.second, 5, isRestarted: true, dirty: 256), row: .holderWithoutDisk,
+            outcome: .throughPeer(holder: .first)),
+        Row(
+            description: "the same without an arbiter",
+            first: hello(.first, 5, holder: .second),
+            second: hello(
+                .second, 5, epoch: 2, copies: NodeSet(.first), holder: .second, condition: .failed,
+                isPrimary: true),
+            hasArbiter: false, row: .holderWithoutDisk, outcome: .throughPeer(holder: .second)),
+        Row(
+            description: "one that is no Primary any more gets everything",
+            first: hello(.first, 5, epoch: 2, copies: NodeSet(.second), condition: .failed),
+            second: hello(.second, 5), row: .recordDecidesFull,
+            outcome: .resync(source: .second, full: true)),
+        Row(
+            description: "a failed holder whose record still names both goes through nobody",
+            first: hello(.first, 5, condition: .failed, isPrimary: true), second: hello(.second, 5),
+            row: .sameOneInconsistent, outcome: .resync(source: .second, full: true)),
+        Row(
+            description: "without an arbiter, both restarted: the only copy that the newer record names",
+            first: hello(.first, 5, epoch: 2, copies: NodeSet(.second), isRestarted: true, dirty: 2),
+            second: hello(.second, 5, isRestarted: true), hasArbiter: false, row: .sameHolderDecides,
+            outcome: .resync(source: .second, full: false)),
+        Row(
             description: "both just created", first: hello(.first, 0, condition: .inconsistent),
             second: hello(.second, 0, condition: .inconsistent), row: .bothJustCreated, outcome: .noSource),
         Row(
@@ -136,9 +163,8 @@ struct HandshakeTests {
     static func random(_ node: NodeIndex, _ random: inout SeededGenerator) -> Hello {
         func generation(_ bound: Int) -> UInt64 { UInt64(random.below(bound)) }
         let conditions = CopyCondition.allCases
-        // The holder is one of the copies, so that the mirrored record is one too.
         let copies = [NodeSet.both, .both, NodeSet(.first), NodeSet(.second)][random.below(4)]
-        let holder: NodeIndex = copies == NodeSet(.second) ? .second : .first
+        let holder: NodeIndex = random.chance(in: 2) ? .second : .first
         return hello(
             node, generation(6), bitmap: generation(6), history: [generation(6), generation(6)],
             epoch: UInt64(1 + random.below(2)), copies: copies, holder: holder,
@@ -182,6 +208,8 @@ struct HandshakeTests {
             switch (here.outcome, there.outcome) {
             case (.resync(let source, let full), .resync(let other, let alsoFull)):
                 #expect(source == other.peer && full == alsoFull)
+            case (.throughPeer(let holder), .throughPeer(let other)):
+                #expect(holder == other.peer)
             default:
                 #expect(here.outcome == there.outcome)
             }

@@ -34,6 +34,8 @@ final class Pair {
         var resynced: [Int] = []
         var isConnected = false
         var failsDisk = false
+        /// What the device's reads brought, by slot.
+        var read: [SlotIndex: UInt32] = [:]
     }
 
     static let blockCount = 64
@@ -164,6 +166,17 @@ final class Pair {
         return self[node].answers[slot]
     }
 
+    /// What a read of the block brings; nil while it is not answered, or when it failed.
+    func read(_ block: Int, slot: SlotIndex, on node: NodeIndex = .first) -> UInt32? {
+        self[node].answers[slot] = nil
+        self[node].values[slot] = .max
+        tell(
+            node,
+            .read(slot: slot, ByteRange(offset: UInt64(block) * BlockSize.block, length: BlockSize.block)))
+        settle()
+        return self[node].answers[slot] == .done ? self[node].read[slot] : nil
+    }
+
     @discardableResult
     func flush(slot: SlotIndex, on node: NodeIndex = .first) -> ReplyStatus? {
         self[node].answers[slot] = nil
@@ -207,6 +220,7 @@ final class Pair {
             }
         case .complete(let slot, let status):
             if SlotLayout.client.contains(slot) {
+                self[node].read[slot] = self[node].values[slot]
                 self[node].answers[slot] = status
                 self[node].story.append("\(status)")
             } else if SlotLayout.peer.contains(slot) {
@@ -222,6 +236,7 @@ final class Pair {
         case .closeLink(let reason): closed(reason, node)
         case .promotionRefused(let reason): self[node].story.append("refused: \(reason)")
         case .note(.frozen): self[node].story.append("frozen")
+        case .note(.verdictThroughPeer): self[node].story.append("through the peer")
         case .setTimer, .invitedToPromote, .note: break
         default: send(action, from: node)
         }
@@ -270,6 +285,20 @@ final class Pair {
         switch action {
         case .sendWrite(let slot), .sendZero(let slot), .sendResync(let slot):
             sendData(action, slot, from: node)
+        case .sendRead(let slot):
+            let (range, tag) = (self[node].replica.range(of: slot), self[node].replica.tag(of: slot))
+            let stamp = self[node].replica.stamp
+            later(.link(peer)) { pair in
+                guard let place = pair[peer].freePeerSlots.popLast() else { return }
+                pair.tell(peer, .peerRead(slot: place, tag: tag, range, stamp))
+            }
+        case .sendReadAnswer(let slot, let ok):
+            let (tag, value) = (self[node].replica.tag(of: slot), self[node].values[slot])
+            self[node].freePeerSlots.append(slot)
+            later(.link(peer)) { pair in
+                if let place = pair[peer].replica.slot(awaitingRead: tag) { pair[peer].values[place] = value }
+                pair.tell(peer, .readAnswered(tag: tag, ok: ok))
+            }
         case .sendFlush(let tag, let settled):
             let stamp = self[node].replica.stamp
             later(.link(peer)) { $0.tell(peer, .peerFlush(tag: tag, settled: settled, stamp)) }

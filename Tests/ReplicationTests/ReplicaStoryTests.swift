@@ -280,7 +280,7 @@ struct ReplicaStoryTests {
         pair.settle()
         #expect(pair.witness.record?.copies == NodeSet(.second))
         #expect(pair[.first].answers[1] == .done)
-        #expect(!pair[.first].replica.isPrimary)
+        #expect(pair[.first].replica.isPrimary)
     }
 
     @Test("the peer's disk error answers nothing before the peer has left the copies")

@@ -5,7 +5,7 @@ import WireFormat
 @Suite struct ControlFrameCodingTests {
     static let helloDump = """
         01                        | kind: hello
-        00 01  00 00 00 00        | version, features
+        00 02  00 00 00 00        | version, features
         01  05  02                | node, flags: primary, record; condition
         00 00 00 00 40 00 00 00   | size
         00 00 00 00 00 00 00 21   | dirty blocks
@@ -70,9 +70,9 @@ import WireFormat
 
     @Test("another version or unknown features in a hello are refused with both numbers, whatever follows")
     func negotiation() {
-        #expect(controlError(hex("01 00 02 00*4")) == .unsupportedVersion(theirs: 2, ours: 1))
+        #expect(controlError(hex("01 00 01 00*4")) == .unsupportedVersion(theirs: 1, ours: 2))
         #expect(
-            controlError(hex("01 00 01 80 00 00 01 FF*9"))
+            controlError(hex("01 00 02 80 00 00 01 FF*9"))
                 == .unsupportedFeatures(theirs: 0x8000_0001, ours: 0))
         #expect(
             FrameError.unsupportedVersion(theirs: 2, ours: 1).description

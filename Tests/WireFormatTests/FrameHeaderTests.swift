@@ -6,7 +6,7 @@ import WireFormat
     /// The checksum in it was computed by another program.
     static let dump = """
         54 64 46 72               | magic "TdFr"
-        01  01  00 00             | version, kind, flags
+        02  01  00 00             | version, kind, flags
         00 00 00 05               | payload length
         00 00 00 05               | span
         00 00 00 00 00 00 00 99   | tag
@@ -14,7 +14,7 @@ import WireFormat
         00 00 00 00 00 00 00 07   | epoch
         09 0A 0B 0C 0D 0E 0F 10   | grant, low half
         00*12                     | unused
-        EB D8 49 21               | CRC-32C of the 60 bytes before and the payload
+        B7 5E 61 04               | CRC-32C of the 60 bytes before and the payload
         68 65 6C 6C 6F            | payload
         """
 
@@ -32,7 +32,7 @@ import WireFormat
     @Test("an acknowledgement has the bytes of the table")
     func acknowledgement() {
         let dump = """
-            54 64 46 72  01  05  00 01 | magic, version, kind, flags: ok
+            54 64 46 72  02  05  00 01 | magic, version, kind, flags: ok
             00*8                       | no payload, no span
             00*7 99                    | tag
             00*8                       | no offset
@@ -42,6 +42,28 @@ import WireFormat
             00*4                       | no checksum in sealed transport
             """
         #expect(FrameHeader.acknowledgement(tag: 0x99, ok: true, stamp: Sample.stamp).encoded() == hex(dump))
+    }
+
+    @Test("a read has the bytes of the table, and so has its answer, with and without the data")
+    func reads() {
+        func dump(_ kind: String, _ ok: String, _ payload: String) -> String {
+            """
+            54 64 46 72  02  \(kind)  00 \(ok) | magic, version, kind, flags
+            00 00 00 \(payload)         | payload length
+            00 00 00 05                | span
+            00*7 99                    | tag
+            00 00 00 01 00 00 02 00    | offset
+            00*7 07                    | epoch
+            09 0A 0B 0C 0D 0E 0F 10    | grant, low half
+            00*16                      | unused, no checksum in sealed transport
+            """
+        }
+        let (range, stamp) = (Sample.range, Sample.stamp)
+        #expect(FrameHeader.read(range, tag: 0x99, stamp: stamp).encoded() == hex(dump("08", "00", "00")))
+        let answer = FrameHeader.readAnswer(range, tag: 0x99, ok: true, stamp: stamp)
+        #expect(answer.encoded() == hex(dump("09", "01", "05")))
+        let failed = FrameHeader.readAnswer(range, tag: 0x99, ok: false, stamp: stamp)
+        #expect(failed.encoded() == hex(dump("09", "00", "00")))
     }
 
     @Test("every kind of header comes back as it was, and has its number", arguments: Sample.headers)
@@ -61,6 +83,8 @@ import WireFormat
             let range = ByteRange(offset: (1 << 50) - length, length: length)
             #expect(error(.write(range, tag: 1, stamp: Sample.stamp)) == nil)
             #expect(error(.resync(range, tag: 1, stamp: Sample.stamp)) == nil)
+            #expect(error(.read(range, tag: 1, stamp: Sample.stamp)) == nil)
+            #expect(error(.readAnswer(range, tag: 1, ok: true, stamp: Sample.stamp)) == nil)
         }
         let long = ByteRange(offset: 0, length: (1 << 20) + 1)
         #expect(
@@ -68,6 +92,12 @@ import WireFormat
                 == .tooLong(found: (1 << 20) + 1, maximum: 1 << 20))
         #expect(
             error(.resync(long, tag: 1, stamp: Sample.stamp))
+                == .tooLong(found: (1 << 20) + 1, maximum: 1 << 20))
+        #expect(
+            error(.read(long, tag: 1, stamp: Sample.stamp))
+                == .tooLong(found: (1 << 20) + 1, maximum: 1 << 20))
+        #expect(
+            error(.readAnswer(long, tag: 1, ok: true, stamp: Sample.stamp))
                 == .tooLong(found: (1 << 20) + 1, maximum: 1 << 20))
         let zero = ByteRange(offset: 0, length: 256 << 20)
         #expect(error(.zero(zero, tag: 1, stamp: Sample.stamp)) == nil)
@@ -92,8 +122,8 @@ import WireFormat
     @Test("a field that a kind of frame does not have must be zero", arguments: Sample.headers)
     func foreignFields(_ header: FrameHeader) {
         let violations: [(FrameKind) -> Bool] = [
-            { _ in true }, { $0 != .acknowledgement && $0 != .flushDone },
-            { $0 != .write && $0 != .zero && $0 != .resync && $0 != .flush }, { $0 == .control },
+            { _ in true }, { $0 != .acknowledgement && $0 != .flushDone && $0 != .readAnswer },
+            { [.acknowledgement, .flushDone, .control].contains($0) }, { $0 == .control },
         ]
         let changes: [(inout FrameHeader) -> Void] = [
             { $0.payloadLength += $0.kind == .control ? 1 << 20 : 1 }, { $0.ok = true }, { $0.offset = 1 },
@@ -106,7 +136,7 @@ import WireFormat
         }
         var spanning = header
         spanning.span += 1
-        #expect((headerError(spanning.encoded()) != nil) == (header.kind != .zero))
+        #expect((headerError(spanning.encoded()) != nil) == (![.zero, .read].contains(header.kind)))
     }
 
     @Test("what is not ours, another version, another kind and unused bits are told apart")
@@ -118,9 +148,9 @@ import WireFormat
             return headerError(bytes)
         }
         #expect(changed(0, 0x55) == .foreign)
-        #expect(changed(4, 2) == .unsupportedVersion(theirs: 2, ours: 1))
+        #expect(changed(4, 1) == .unsupportedVersion(theirs: 1, ours: 2))
         #expect(changed(5, 0) == .unknownKind(0))
-        #expect(changed(5, 8) == .unknownKind(8))
+        #expect(changed(5, 10) == .unknownKind(10))
         #expect(changed(6, 1) == .malformed)
         #expect(changed(7, 2) == .malformed)
         for offset in 48..<60 { #expect(changed(offset, 1) == .malformed) }

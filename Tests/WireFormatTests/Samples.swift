@@ -23,7 +23,8 @@ enum Sample {
         .resync(range, tag: 0x99, stamp: stamp), .flush(tag: 0x99, settled: 0x88, stamp: stamp),
         .acknowledgement(tag: 0x99, ok: true, stamp: stamp),
         .acknowledgement(tag: 0x99, ok: false, stamp: stamp), .flushDone(tag: 0x99, ok: true, stamp: stamp),
-        .control(payloadLength: 1, stamp: stamp),
+        .control(payloadLength: 1, stamp: stamp), .read(range, tag: 0x99, stamp: stamp),
+        .readAnswer(range, tag: 0x99, ok: true, stamp: stamp),
     ]
 
     static var controls: [ControlFrame] {

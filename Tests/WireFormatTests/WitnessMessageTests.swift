@@ -25,7 +25,7 @@ private func answerError(_ bytes: [UInt8]) -> FrameError? {
         let rows: [(WitnessRequest, String)] = [
             (
                 Sample.requests[0],
-                "00 00 00 20  01  00 01 00*4 | length, kind, version, features\n"
+                "00 00 00 20  01  00 02 00*4 | length, kind, version, features\n"
                     + "01 00*7 C1 00*7 31 00*7 32 | node, cluster, life"
             ),
             (Sample.requests[1], "00 00 00 07  02 05 66 69 6C 65 73"),
@@ -59,7 +59,7 @@ private func answerError(_ bytes: [UInt8]) -> FrameError? {
     func answers() throws {
         let record = "00*7 07 01 02 03 04 05 06 07 08 09 0A 0B 0C 0D 0E 0F 10 01 03 00*6 | record\n"
         let rows: [(WitnessAnswer, String)] = [
-            (.welcome(life: Mark(high: 1, low: 2)), "00 00 00 17  41 00 01 00*4 00*7 01 00*7 02"),
+            (.welcome(life: Mark(high: 1, low: 2)), "00 00 00 17  41 00 02 00*4 00*7 01 00*7 02"),
             (.record(group: "f", Sample.record), "00 00 00 24  42 01 66 01 " + record),
             (.record(group: "f", nil), "00 00 00 04  42 01 66 00"),
             (
@@ -145,12 +145,12 @@ private func answerError(_ bytes: [UInt8]) -> FrameError? {
 
     @Test("a session of another version or with unknown features is refused with both numbers")
     func negotiation() {
-        let version = FrameError.unsupportedVersion(theirs: 3, ours: 1)
+        let version = FrameError.unsupportedVersion(theirs: 3, ours: 2)
         let features = FrameError.unsupportedFeatures(theirs: 16, ours: 0)
         #expect(requestError(hex("01 00 03 00*4")) == version)
         #expect(answerError(hex("41 00 03 00*4")) == version)
-        #expect(requestError(hex("01 00 01 00*3 10")) == features)
-        #expect(answerError(hex("41 00 01 00*3 10")) == features)
+        #expect(requestError(hex("01 00 02 00*3 10")) == features)
+        #expect(answerError(hex("41 00 02 00*3 10")) == features)
         #expect(requestError([0]) == .unknownKind(0))
         #expect(requestError([10]) == .unknownKind(10))
         #expect(answerError([71]) == .unknownKind(71))

@@ -154,12 +154,13 @@ public struct Witness: Sendable {
         _ request: ArbiterRequest, _ record: ArbiterRecord, at now: Instant
     ) -> ArbiterRefusal? {
         guard record.copies.contains(request.asker) else { return .notACopy }
-        guard record.copies == .both else { return nil }
         let other = request.asker.peer
+        // Also a holder that has no copy left, and serves through the asker's, keeps what it was promised.
         if record.holder == other {
             if let holder = isHeard(other, at: now), holder.holdsEpoch == record.epoch { return .leaseAlive }
             if quietUntil > now { return .leaseAlive }
         }
+        guard record.copies == .both else { return nil }
         if request.restarted, !breaks.contains(.soloGrantWhileOtherIntact) {
             // Just started, this process has heard nobody yet: the other may be as intact as it ever was.
             guard let heard = isHeard(other, at: now) else {

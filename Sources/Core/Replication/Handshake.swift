@@ -9,6 +9,8 @@ public enum HandshakeOutcome: Sendable, Hashable {
     case inSync
     /// The blocks that either bitmap marks, or all of them, go from the source to the other.
     case resync(source: NodeIndex, full: Bool)
+    /// The holder has no disk: nothing is copied, it reads and writes through the other.
+    case throughPeer(holder: NodeIndex)
     /// Diverged: both stand alone until an operator decides.
     case splitBrain
     /// Nothing in common: both stand alone.
@@ -33,6 +35,9 @@ public enum Handshake {
         {
             return (.twoGrantsOfOneEpoch, .splitBrain)
         }
+        if let holder = holderWithoutDisk(first, second) ?? holderWithoutDisk(second, first) {
+            return (.holderWithoutDisk, .throughPeer(holder: holder))
+        }
         if hasArbiter, let record = newer(first.record, second.record), record.copies != .both {
             return bySoleCopy(record, first, second)
         }
@@ -49,7 +54,7 @@ public enum Handshake {
         guard let left = first.record, let right = second.record else { return nil }
         var common: ArbiterRecord
         switch outcome {
-        case .inSync: common = left.epoch >= right.epoch ? left : right
+        case .inSync, .throughPeer: common = left.epoch >= right.epoch ? left : right
         case .resync(let source, _):
             common = source == .first ? left : right
             if !common.copies.contains(source) { common.copies = NodeSet(source) }
@@ -62,6 +67,17 @@ public enum Handshake {
         common.epoch = max(left.epoch, right.epoch) + 1
         common.grant = Mark(high: left.grant.high ^ right.grant.high, low: left.grant.low ^ ~right.grant.low)
         return common
+    }
+
+    /// Whether `holder` is Primary, its disk has failed, and the newest record says that the other's copy, a whole one
+    /// of the same state of the data, is the only one.
+    private static func holderWithoutDisk(_ holder: Hello, _ copy: Hello) -> NodeIndex? {
+        guard holder.isPrimary, !copy.isPrimary, holder.condition == CopyCondition.failed.rawValue,
+            copy.condition == CopyCondition.consistent.rawValue, copy.current != .none,
+            copy.current == holder.current, let record = newer(holder.record, copy.record),
+            record.holder == holder.node, record.copies == NodeSet(copy.node)
+        else { return nil }
+        return holder.node
     }
 
     private static func newer(_ left: ArbiterRecord?, _ right: ArbiterRecord?) -> ArbiterRecord? {
@@ -128,9 +144,17 @@ public enum Handshake {
                 .sameOneRestarted, .resync(source: first.isRestarted ? second.node : first.node, full: false)
             )
         }
+        let record = newer(first.record, second.record)
+        if first.isPrimary == second.isPrimary, let record, record.copies != .both {
+            // Without an arbiter: the other's disk had failed and works again.
+            return (
+                .sameHolderDecides,
+                .resync(source: record.copies.contains(.first) ? .first : .second, full: false)
+            )
+        }
         let holder =
             first.isPrimary == second.isPrimary
-            ? newer(first.record, second.record)?.holder ?? .first : first.isPrimary ? .first : .second
+            ? record?.holder ?? .first : first.isPrimary ? .first : .second
         return (.sameHolderDecides, .resync(source: holder, full: false))
     }
 

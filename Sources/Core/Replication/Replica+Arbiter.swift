@@ -66,7 +66,9 @@ extension Replica {
         case .narrow: copies = isDiskFailed ? peerSet : mySet
         case .takeOver: copies = mySet
         case .widen, .promote: break
-        case .handOver: holder = me.peer
+        case .handOver:
+            holder = me.peer
+            if isDiskless { copies = peerSet }
         case .leave:
             holder = me.peer
             copies = peerSet
@@ -131,6 +133,8 @@ extension Replica {
         reach(.didNotAskFlushFailed, &actions)
         narrowStage = .none
         if promotionWanted { refusePromotion(.notUpToDate, &actions) }
+        // Its copy leaves instead (R2).
+        if isDiskFailed, isFrozen { wantNarrow(&actions) }
     }
 
     private mutating func closeIntent() {
@@ -283,7 +287,14 @@ extension Replica {
                 return
             }
         }
-        store([.superblock(.record)], then: .recordAdopted, at: now, &actions)
+        var steps: [MetaStep] = [.superblock(.record)]
+        if new.copies == mySet, new.holder == me.peer, !has(.failedCopyNotMarked) {
+            // The holder's copy has failed: even if its disk works again, it gets everything (DESIGN 5).
+            reach(.wholeBitmapForFailedCopy, &actions)
+            mark(0..<dirty.capacity)
+            steps = [.bitmap(.bitmapGoingAlone), .superblock(.record)]
+        }
+        store(steps, then: .recordAdopted, at: now, &actions)
     }
 
     /// Whether the record is on the disk (R6). If it came while another was being stored, its own store will act;
@@ -300,7 +311,8 @@ extension Replica {
         actions.append(.note(.recordAdopted(epoch: new.epoch)))
         if new.copies == .both, new.holder == me, isPrimary || sync == .source { widened(at: now, &actions) }
         if isPrimary, new.holder == me {
-            if new.copies == peerSet { leftOwnDisk(at: now, &actions) }
+            if new.copies == peerSet { leftOwnDisk(new, at: now, &actions) }
+            if isDiskFailed { wantNarrow(&actions) }
             return
         }
         if new.copies.contains(me), superblock.condition == .consistent, sync == .target, link == .up {
@@ -308,9 +320,10 @@ extension Replica {
             isRestarted = false
             waitingForPeer = false
         }
+        let servesHolder = isOnlyCopyOfPeer && link == .up && sync == .none
         if link == .greeted {
             markForRestartedPeer(at: now, &actions)
-        } else if link == .up || link == .preparing, !new.copies.contains(me) || new.copies == mySet {
+        } else if link == .up || link == .preparing, !servesHolder, new.copies != .both {
             closeLink(.recordChanged, at: now, &actions)
         } else if link == .up, new.holder == me.peer {
             send(.record(new), &actions)
@@ -338,19 +351,17 @@ extension Replica {
         }
     }
 
-    /// The record names the peer's copy alone, at our own wish: what it has is done, the rest has failed.
-    private mutating func leftOwnDisk(at now: Instant, _ actions: inout [ReplicaAction]) {
-        reach(.narrowedOwnDiskFailed, &actions)
-        for slot in active.sorted(by: { requests[$0].tag < requests[$1].tag }) {
-            guard requests[slot].kind == .write || requests[slot].kind == .zero else { continue }
-            completeIfDone(slot, &actions)
-        }
-        actions.append(.note(.narrowed))
-        depose(at: now, &actions)
-    }
-
     /// A record that the peer sent.
     mutating func heardRecord(_ new: ArbiterRecord, at now: Instant, _ actions: inout [ReplicaAction]) {
+        if new == record, adopting == nil {
+            // Either side may have learnt it first; the holder without a disk waits to hear that the copy has it.
+            if isDiskless, isPrimary, isFrozen, link == .up {
+                goThroughPeer(at: now, &actions)
+            } else if isOnlyCopyOfPeer, link == .up {
+                send(.record(new), &actions)
+            }
+            return
+        }
         let known = adopting ?? record
         if let known, new.epoch == known.epoch, new.grant != known.grant, distrustsEqualEpochs {
             closeLink(.recordChanged, at: now, &actions)

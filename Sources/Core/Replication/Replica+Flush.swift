@@ -17,7 +17,8 @@ extension Replica {
 
     /// Whether a flush may start: its answer must be possible.
     private var mayFlush: Bool {
-        if flush.isActive || flush.localOutstanding || isDiskFailed { return false }
+        if flush.isActive { return false }
+        if flush.localOutstanding || isDiskFailed, !isDiskless { return false }
         let isSolo = has(.soloFlushBeforeGrant) && link != .up
         if isFrozen, !isSolo { return false }
         if sync == .gatedSource, resync.stage != .flushing, !has(.targetCountsAsCopy) { return false }
@@ -43,6 +44,11 @@ extension Replica {
         flush.tag = sequence << 8 | 0xFF
         flush.withPeer = isMirroring
         flush.peerPending = isMirroring && !has(.flushWithoutPeer)
+        if isDiskless {
+            reach(.flushedThroughPeer, &actions)
+            actions.append(.sendFlush(tag: flush.tag, settled: flush.settled))
+            return
+        }
         flush.localPending = true
         flush.localOutstanding = true
         if flush.withPeer { actions.append(.sendFlush(tag: flush.tag, settled: flush.settled)) }
@@ -75,7 +81,7 @@ extension Replica {
         finishFlushIfDone(at: now, &actions)
     }
 
-    private mutating func finishFlushIfDone(at now: Instant, _ actions: inout [ReplicaAction]) {
+    mutating func finishFlushIfDone(at now: Instant, _ actions: inout [ReplicaAction]) {
         guard flush.isActive, !flush.localPending, !flush.peerPending else { return }
         flush.isActive = false
         if flush.withPeer {
@@ -108,6 +114,8 @@ extension Replica {
     /// Bits go out when the block is durable on both (DESIGN 6).
     mutating func clearSettled() {
         guard !dirty.isEmpty, !flushing.isEmpty else { return }
+        // One copy's durability clears nothing: the other, which has failed, lacks it until a resync brings it.
+        if isDiskless || isOnlyCopyOfPeer && sync == .none { return }
         dirty.subtract(flushing)
         var block = flushing.first(from: 0)
         while let found = block {

@@ -88,6 +88,14 @@ extension Replica {
     /// (`bitmapBeforeResync`) before anything is done about it.
     mutating func markForRestartedPeer(at now: Instant, _ actions: inout [ReplicaAction]) {
         guard link == .greeted, let hello = peerHello else { return }
+        if isDiskless, isPrimary {
+            if hello.isRestarted, mayLackAnswered, !has(.restartedCopyTrusted) {
+                stopForRestartedCopy(at: now, &actions)
+            } else {
+                conclude(at: now, &actions)
+            }
+            return
+        }
         if hello.isRestarted, !has(.restartedPeerNotMarked) {
             if isPrimary {
                 for slot in active where requests[slot].kind == .write || requests[slot].kind == .zero {
@@ -127,7 +135,7 @@ extension Replica {
         actions.append(.note(.handshake(row)))
         agreed = outcome
         switch outcome {
-        case .inSync:
+        case .inSync, .throughPeer:
             connectionsAllowed = true
             // Frames may flow only when the other has concluded too.
             link = .preparing
@@ -135,7 +143,9 @@ extension Replica {
             send(.resyncReady, &actions)
             startResyncIfReady(at: now, &actions)
         case .resync(let source, let full): agreeResync(source, full: full, row, at: now, &actions)
-        case .splitBrain: closeLink(.splitBrain, at: now, &actions)
+        case .splitBrain:
+            closeLink(.splitBrain, at: now, &actions)
+            if isDiskless { depose(at: now, &actions) }
         case .unrelated: closeLink(.unrelatedData, at: now, &actions)
         case .sizeMismatch: closeLink(.sizeMismatch, at: now, &actions)
         case .noSource: closeLink(.lost, at: now, &actions)
@@ -147,6 +157,11 @@ extension Replica {
         link = .up
         isRestarted = false
         waitingForPeer = false
+        if isPrimary, isDiskless {
+            reach(.peerBackWithoutDisk, &actions)
+            goThroughPeer(at: now, &actions)
+            return
+        }
         if isPrimary, isFrozen { actions.append(.note(.verdictPeerBack)) }
         isFrozen = false
         resendInFlight(&actions)
@@ -161,9 +176,13 @@ extension Replica {
             guard kind == .write || kind == .zero, !requests[slot].state.contains(.coveredByResync) else {
                 continue
             }
-            requests[slot].state.insert([.mirrored, .peerPending, .firstEdgeEqual, .lastEdgeEqual])
-            actions.append(kind == .zero ? .sendZero(slot: slot) : .sendWrite(slot: slot))
+            resend(slot, &actions)
         }
+    }
+
+    mutating func resend(_ slot: SlotIndex, _ actions: inout [ReplicaAction]) {
+        requests[slot].state.insert([.mirrored, .peerPending, .firstEdgeEqual, .lastEdgeEqual])
+        actions.append(requests[slot].kind == .zero ? .sendZero(slot: slot) : .sendWrite(slot: slot))
     }
 
     private mutating func agreeResync(
@@ -178,6 +197,7 @@ extension Replica {
         }
         if isPrimary, source != me {
             closeLink(.splitBrain, at: now, &actions)
+            if isDiskless { depose(at: now, &actions) }
             return
         }
         // Who stood alone as a Primary that would have been overwritten, and is none now, has not diverged.

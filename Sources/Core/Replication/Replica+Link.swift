@@ -14,7 +14,9 @@ extension Replica {
             actions.append(.complete(slot: slot, .failed))
             return
         }
-        guard range.end <= superblock.size, kind != .peerResync || sync == .target else {
+        guard range.end <= superblock.size, kind != .peerResync || sync == .target,
+            kind != .peerRead || isOnlyCopyOfPeer
+        else {
             actions.append(.complete(slot: slot, .failed))
             closeLink(.protocolError, at: now, &actions)
             return
@@ -89,7 +91,7 @@ extension Replica {
 
     mutating func linkUp(at now: Instant, _ actions: inout [ReplicaAction]) {
         // Who has diverged greets, so that the other learns it too (G7).
-        guard connectionsAllowed || hasDiverged, !isDiskFailed else {
+        guard connectionsAllowed || hasDiverged, !isDiskFailed || isPrimary && isDiskless else {
             actions.append(.closeLink(isDiskFailed ? .diskFailed : .disconnected))
             return
         }
@@ -137,6 +139,7 @@ extension Replica {
         for slot in active { requests[slot].state.remove([.peerPending, .mirrored]) }
         giveUpFlush()
         if isPrimary {
+            if isDiskless, wasUp { reach(.lostPeerWithoutDisk, &actions) }
             if needsPeer {
                 freeze(at: now, &actions)
             } else {
@@ -158,7 +161,7 @@ extension Replica {
         var kept: [SlotIndex] = []
         for slot in waiting {
             switch requests[slot].kind {
-            case .peerWrite, .peerZero, .peerResync:
+            case .peerWrite, .peerZero, .peerResync, .peerRead:
                 requests[slot].kind = .free
                 actions.append(.complete(slot: slot, .failed))
             case .resync:
@@ -170,7 +173,8 @@ extension Replica {
         waiting = kept
         for slot in active {
             switch requests[slot].kind {
-            case .peerWrite, .peerZero, .peerResync: requests[slot].state.insert(.orphan)
+            case .peerWrite, .peerZero, .peerResync, .peerRead:
+                requests[slot].state.insert(.orphan)
             default: break
             }
         }
@@ -190,7 +194,7 @@ extension Replica {
         for slot in active {
             switch requests[slot].kind {
             case .write, .zero, .peerWrite, .peerZero, .peerResync: mark(requests[slot].blocks)
-            case .free, .read, .flush, .resync: break
+            case .free, .read, .flush, .resync, .peerRead: break
             }
         }
         recent.removeAll()

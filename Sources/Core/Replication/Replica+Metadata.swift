@@ -143,16 +143,15 @@ extension Replica {
         case .sendIntent: intentStored(at: now, &actions)
         case .recordAdopted: recordStored(at: now, &actions)
         case .deposedMarked: deposedMarked(at: now, &actions)
-        case .logCleared: logCleared(thenHandOver: false, at: now, &actions)
+        case .logCleared(let handOver): logCleared(thenHandOver: handOver && isDiskless, at: now, &actions)
+        case .logReady: logStored(at: now, &actions)
         case .becamePrimary(let epoch): becamePrimary(epoch: epoch, at: now, &actions)
         case .goneAlone(let epoch):
             guard adopting?.epoch == epoch else { return }
             record = adopting ?? record
             adopting = nil
             depose(at: now, &actions)
-        case .nothing, .started, .logReady, .wideningWithdrawn, .sourceFlushed, .resyncPrepared,
-            .targetStored:
-            break
+        case .nothing, .started, .wideningWithdrawn, .sourceFlushed, .resyncPrepared, .targetStored: break
         }
     }
 
@@ -168,7 +167,8 @@ extension Replica {
         }
         // A sole copy has all there is: it needs no peer to be whole (R4); unless an open request may have named the
         // peer too, which then holds what this node answered and lost.
-        if effectiveCopies == mySet {
+        // But the only copy of a holder that has no disk answered for that holder, which may live and remember.
+        if effectiveCopies == mySet, !isOnlyCopyOfPeer {
             isRestarted = superblock.condition != .consistent
             if !isRestarted { reach(.soleMemberNeededNoPeer, &actions) }
         }
@@ -188,7 +188,7 @@ extension Replica {
 
     private mutating func startedUp(at now: Instant, _ actions: inout [ReplicaAction]) {
         isStarted = true
-        if isRestarted, effectiveCopies == .both {
+        if isRestarted, effectiveCopies == .both || isOnlyCopyOfPeer {
             reach(.waitedForPeerFirst, &actions)
             actions.append(.setTimer(.waitForPeer, now + configuration.waitForPeer))
         } else {
@@ -214,11 +214,17 @@ extension Replica {
             closeLink(.diskFailed, at: now, &actions)
             return
         }
+        // Who greets now would greet as what this copy is no more.
+        if link != .up { closeLink(.diskFailed, at: now, &actions) }
         // The peer's copy goes on under a record that says so; the only copy cannot go on (R2).
-        if record?.copies == .both, adopting == nil {
-            wantNarrow(&actions)
-        } else if record?.copies == mySet {
+        if record?.copies == mySet {
             depose(at: now, &actions)
+        } else if sync == .gatedSource {
+            // The peer is named and is not whole: no copy is left that may be named alone (R5).
+            depose(at: now, &actions)
+        } else {
+            freeze(at: now, &actions)
+            wantNarrow(&actions)
         }
     }
 }

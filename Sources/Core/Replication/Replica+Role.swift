@@ -70,7 +70,7 @@ extension Replica {
         if sync != .none { return .resyncRunning }
         switch link {
         case .settling, .greeted, .preparing: return .resyncRunning
-        case .up: if record?.copies != .both { return .resyncRunning }
+        case .up: if record?.copies != .both, !isOnlyCopyOfPeer { return .resyncRunning }
         case .down: if isRestarted, waitingForPeer { return .waitingForPeer }
         }
         if configuration.hasArbiter, !arbiterReachable { return .noArbiter }
@@ -113,8 +113,8 @@ extension Replica {
     }
 
     private mutating func handOverCommand(at now: Instant, _ actions: inout [ReplicaAction]) {
-        guard link == .up, sync == .none, record?.copies == .both, record?.holder == me,
-            roleStage == .settled
+        guard link == .up, sync == .none, record?.copies == .both || isDiskless && !isFrozen,
+            record?.holder == me, roleStage == .settled
         else {
             actions.append(.promotionRefused(sync == .none ? .notUpToDate : .resyncRunning))
             return
@@ -129,7 +129,9 @@ extension Replica {
     mutating func peerWantsToHold(at now: Instant, _ actions: inout [ReplicaAction]) {
         let mayAsk =
             !isPrimary && roleStage == .settled && link == .up && sync == .none && record?.holder == me
-        guard mayAsk, record?.copies == .both, superblock.intent == nil, case .none = narrowStage else {
+        guard mayAsk, record?.copies == .both || isDiskless, superblock.intent == nil,
+            case .none = narrowStage
+        else {
             send(.handOverRefused, &actions)
             return
         }
@@ -182,7 +184,8 @@ extension Replica {
         roleStage = .settled
         isPrimary = false
         actions.append(.roleChanged(isPrimary: false))
-        if thenHandOver, link == .up, sync == .none, record?.copies == .both {
+        if thenHandOver, link == .up, sync == .none, record?.copies == .both || isDiskless {
+            if isDiskless { reach(.handedOverWithoutDisk, &actions) }
             wantAsk(.handOver, at: now, &actions)
         }
     }

@@ -43,17 +43,18 @@ extension Replica {
         switch kind {
         case .read, .write, .zero:
             guard isGateOpen(forWrite: kind != .read) else { return false }
-        case .peerWrite, .peerZero, .peerResync, .resync, .flush, .free:
+        case .peerWrite, .peerZero, .peerResync, .peerRead, .resync, .flush, .free:
             break
         }
+        let isRead = requests[slot].isRead
         for other in active where requests[other].blocks.overlaps(blocks) {
-            if kind != .read || requests[other].kind != .read { return false }
+            if !isRead || !requests[other].isRead { return false }
         }
         // The resync passes writes that wait: what closes their gate may be this very resync.
         for index in 0..<kept where kind != .resync && requests[waiting[index]].blocks.overlaps(blocks) {
-            if kind != .read || requests[waiting[index]].kind != .read { return false }
+            if !isRead || !requests[waiting[index]].isRead { return false }
         }
-        if kind == .write || kind == .zero {
+        if kind == .write || kind == .zero, !isDiskless {
             let range = requests[slot].range
             let extents = range.units(of: configuration.extent)
             if !log.touch(extents) {
@@ -68,13 +69,13 @@ extension Replica {
 
     /// Whether requests of the device may start.
     func isGateOpen(forWrite: Bool) -> Bool {
-        // Without an own disk nothing is served here: the peer's copy takes over (R2).
-        if isDiskFailed { return false }
+        // Without an own disk nothing is served until the record says whose copy counts, and the peer has it (R2).
+        if isDiskFailed, !isDiskless { return false }
         switch roleStage {
         case .settled, .demoting: break
         case .promoting, .clearingLog, .deposing, .marking, .muting: return false
         }
-        if !forWrite { return true }
+        if !forWrite, !isDiskless { return true }
         if isFrozen { return false }
         if sync == .gatedSource, !has(.targetCountsAsCopy) { return false }
         if sync == .source, resync.stage != .copying, resync.stage != .widening { return false }
@@ -90,7 +91,10 @@ extension Replica {
         active.append(slot)
         requests[slot].state = [.issued, .localPending]
         switch requests[slot].kind {
-        case .read, .resync:
+        case .read where isDiskless && !has(.readsFailedDisk):
+            requests[slot].state = .issued
+            askPeer(slot, &actions)
+        case .read, .resync, .peerRead:
             actions.append(.readData(slot: slot))
         case .write, .zero:
             issueWrite(slot, &actions)
@@ -117,6 +121,13 @@ extension Replica {
                 requests[slot].state.insert([.firstEdgeEqual, .lastEdgeEqual])
             }
         }
+        if isDiskless {
+            // The peer marks for both: its copy is the only one.
+            requests[slot].state.remove(.localPending)
+            reach(.wroteThroughPeer, &actions)
+            actions.append(isZero ? .sendZero(slot: slot) : .sendWrite(slot: slot))
+            return
+        }
         // Until the record names both, a block that is written may differ (DESIGN 5.3 b).
         if record?.copies != .both || sync != .none { mark(blocks) }
         if requests[slot].state.contains(.mirrored) {
@@ -138,9 +149,9 @@ extension Replica {
         if !ok { requests[slot].state.insert(.localFailed) }
         switch requests[slot].kind {
         case .read:
-            release(slot)
-            actions.append(.complete(slot: slot, ok ? .done : .failed))
-            if !ok { ownDiskFailed(at: now, &actions) }
+            ownRead(slot, ok: ok, at: now, &actions)
+        case .peerRead:
+            peerReadDone(slot, ok: ok, at: now, &actions)
         case .write, .zero:
             if !ok { ownDiskFailed(at: now, &actions) }
             completeIfDone(slot, &actions)
@@ -180,6 +191,8 @@ extension Replica {
         let state = requests[slot].state
         if state.contains(.localPending) { return }
         if state.contains(.coveredByResync) { return }
+        // The copy that alone counts must know, durably, that it does.
+        if isDiskless, isFrozen { return }
         if state.contains(.localFailed), !has(.ownErrorAnsweredEarly) {
             // The own disk is a copy too: the record must change first.
             if record?.copies == mySet {

@@ -172,6 +172,9 @@ public struct Replica: Sendable {
             takeFrame(slot, .peerZero, tag, range, stamp, at: now, &actions)
         case .peerResync(let slot, let tag, let range, let stamp):
             takeFrame(slot, .peerResync, tag, range, stamp, at: now, &actions)
+        case .peerRead(let slot, let tag, let range, let stamp):
+            takeFrame(slot, .peerRead, tag, range, stamp, at: now, &actions)
+        case .readAnswered(let tag, let ok): readAnswered(tag, ok: ok, at: now, &actions)
         case .peerFlush(let tag, let settled, let stamp):
             takeFlush(tag, settled: settled, stamp, at: now, &actions)
         case .flushDone(let tag, let ok): peerFlushed(tag, ok: ok, at: now, &actions)
@@ -208,6 +211,15 @@ public struct Replica: Sendable {
     /// The tag that the slot's frame carries and its acknowledgement echoes.
     public func tag(of slot: SlotIndex) -> UInt64 { requests[slot].tag }
 
+    /// The slot whose read the peer has been asked under that tag and has not answered; nil for any other tag.
+    public func slot(awaitingRead tag: UInt64) -> SlotIndex? {
+        let slot = Int(tag & 0xFF)
+        guard SlotLayout.client.contains(slot), requests[slot].kind == .read, requests[slot].tag == tag,
+            requests[slot].state.contains(.peerPending)
+        else { return nil }
+        return slot
+    }
+
     /// The stamp of frames sent now.
     public var stamp: EpochStamp { record.map(EpochStamp.init) ?? EpochStamp(epoch: 0, grant: 0) }
 
@@ -222,6 +234,10 @@ public struct Replica: Sendable {
         }
         return frame
     }
+
+    /// Whether this node's disk has failed and the record, naming it as holder, says that the peer's copy is the only
+    /// one: it reads and writes through the peer, or not at all.
+    public var isDiskless: Bool { isDiskFailed && record?.holder == me && record?.copies == peerSet }
 
     /// Whether no connection is wanted: by order, or because the data has diverged.
     public var standsAlone: Bool { !connectionsAllowed }

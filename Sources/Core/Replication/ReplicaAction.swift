@@ -100,6 +100,11 @@ public enum ReplicaAction: Sendable, Hashable {
     /// A write frame with the slot's range, tag and payload.
     case sendWrite(slot: SlotIndex)
     case sendZero(slot: SlotIndex)
+    /// A read frame with the slot's range and tag: this node holds the record and has no disk.
+    case sendRead(slot: SlotIndex)
+    /// The answer to the peer's read frame: the slot's range and tag, and if `ok` its payload. The runtime frees the
+    /// slot when the frame has left its memory.
+    case sendReadAnswer(slot: SlotIndex, ok: Bool)
     /// A resync frame with the slot's range, tag and payload.
     case sendResync(slot: SlotIndex)
     /// `settled`: the tag of the last flush that both copies completed.
@@ -202,6 +207,8 @@ public enum ReplicaNote: Sendable, Hashable {
     case verdictAlone
     case verdictDeposed
     case verdictTimeout
+    /// The own disk has failed, the record names the peer's copy alone and the peer has stored it.
+    case verdictThroughPeer
     case handshake(HandshakeRow)
     case resyncStarted(isSource: Bool, blocks: Int)
     case resyncEnded(isSource: Bool, bytesSent: UInt64)

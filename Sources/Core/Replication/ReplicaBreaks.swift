@@ -41,4 +41,10 @@ public struct ReplicaBreaks: OptionSet, Sendable, Hashable {
     public static let clearBeforeDurable = ReplicaBreaks(rawValue: 1 << 16)
     /// A resync target in `copies` is answered for, as if it were a whole copy.
     public static let targetCountsAsCopy = ReplicaBreaks(rawValue: 1 << 17)
+    /// A holder whose disk failed goes on reading it.
+    public static let readsFailedDisk = ReplicaBreaks(rawValue: 1 << 18)
+    /// A holder without a disk goes on through a copy that has lost, in a crash, what it acknowledged.
+    public static let restartedCopyTrusted = ReplicaBreaks(rawValue: 1 << 19)
+    /// The copy that stays does not mark all blocks when the other has failed.
+    public static let failedCopyNotMarked = ReplicaBreaks(rawValue: 1 << 20)
 }

@@ -25,9 +25,13 @@ public enum ReplicaEvent: Sendable {
     case peerWrite(slot: SlotIndex, tag: UInt64, ByteRange, EpochStamp)
     case peerZero(slot: SlotIndex, tag: UInt64, ByteRange, EpochStamp)
     case peerResync(slot: SlotIndex, tag: UInt64, ByteRange, EpochStamp)
+    /// A holder without a disk asks for what the range holds; the slot's buffer will take it.
+    case peerRead(slot: SlotIndex, tag: UInt64, ByteRange, EpochStamp)
     case peerFlush(tag: UInt64, settled: UInt64, EpochStamp)
     case acknowledged(tag: UInt64, ok: Bool)
     case flushDone(tag: UInt64, ok: Bool)
+    /// The peer's answer to `sendRead`; if `ok`, its data is in the buffer of the slot that `slot(awaitingRead:)` names.
+    case readAnswered(tag: UInt64, ok: Bool)
     indirect case control(ControlFrame)
 
     // The arbiter.

@@ -5,9 +5,12 @@ struct Request: Sendable {
     enum Kind: UInt8, Sendable {
         case free
         case read, write, zero, flush
-        case peerWrite, peerZero, peerResync
+        case peerWrite, peerZero, peerResync, peerRead
         case resync
     }
+
+    /// Whether it only looks: two of these may overlap.
+    var isRead: Bool { kind == .read || kind == .peerRead }
 
     struct State: OptionSet, Sendable {
         let rawValue: UInt16

@@ -7,6 +7,15 @@ public enum RuleBranch: UInt8, Sendable, Hashable, CaseIterable {
     // R2
     case narrowedPeerAway
     case narrowedOwnDiskFailed
+    case wroteThroughPeer
+    case readThroughPeer
+    case failedReadAskedOfPeer
+    case flushedThroughPeer
+    case lostPeerWithoutDisk
+    case peerBackWithoutDisk
+    case stoppedForRestartedCopy
+    case handedOverWithoutDisk
+    case wholeBitmapForFailedCopy
     case flushedBeforeAsking
     case didNotAskFlushFailed
     // R3
@@ -42,6 +51,8 @@ public enum HandshakeRow: UInt8, Sendable, Hashable, CaseIterable {
     case recordDecides
     /// The record names the source, but the target's copy is no known ancestor: everything is copied.
     case recordDecidesFull
+    /// The holder has no disk, the record names the other's copy alone: the holder reads and writes through it.
+    case holderWithoutDisk
     /// 1: both just created.
     case bothJustCreated
     /// 2, 3: one just created.

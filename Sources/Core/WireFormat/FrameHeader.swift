@@ -17,11 +17,15 @@ public enum FrameKind: UInt8, Sendable, Hashable, CaseIterable {
     case flushDone = 6
     /// The payload is a `ControlFrame`.
     case control = 7
+    /// A holder without a disk asks for what a range holds: no payload.
+    case read = 8
+    /// The answer to the read of that tag, with its range; `span` bytes of payload if `ok`, otherwise none.
+    case readAnswer = 9
 }
 
 /// The longest things that a frame may carry or name, in bytes.
 public enum FrameLimit {
-    /// The payload and span of a write or resync frame.
+    /// The payload and span of a write, resync, read or read-answer frame.
     public static let dataMaximum = UInt32(BlockSize.requestMaximum)
     /// The span of a zero frame: as many extents as one activity-log transaction can add.
     public static let zeroSpanMaximum = UInt32(64 * BlockSize.extent)
@@ -69,7 +73,7 @@ public struct FrameHeader: Sendable, Hashable {
         self.checksum = checksum
     }
 
-    /// The range of a write, zero or resync frame.
+    /// The range of a write, zero, resync, read or read-answer frame.
     public var range: ByteRange { ByteRange(offset: offset, length: UInt64(span)) }
 
     /// What is not allowed in this header, if anything: a sender never sends such, a receiver ends the connection.
@@ -78,6 +82,12 @@ public struct FrameHeader: Sendable, Hashable {
         case .write, .resync:
             if span > FrameLimit.dataMaximum { return Self.tooLong(span, FrameLimit.dataMaximum) }
             return isRangeValid && payloadLength == span && !ok ? nil : .malformed
+        case .read:
+            if span > FrameLimit.dataMaximum { return Self.tooLong(span, FrameLimit.dataMaximum) }
+            return isRangeValid && payloadLength == 0 && !ok ? nil : .malformed
+        case .readAnswer:
+            if span > FrameLimit.dataMaximum { return Self.tooLong(span, FrameLimit.dataMaximum) }
+            return isRangeValid && payloadLength == (ok ? span : 0) ? nil : .malformed
         case .zero:
             if span > FrameLimit.zeroSpanMaximum { return Self.tooLong(span, FrameLimit.zeroSpanMaximum) }
             return isRangeValid && payloadLength == 0 && !ok ? nil : .malformed
@@ -120,6 +130,22 @@ extension FrameHeader {
             kind: .zero, tag: tag, offset: range.offset, span: UInt32(range.length), payloadLength: 0,
             ok: false,
             stamp: stamp)
+    }
+
+    /// The header of a read: `range` has 1 byte to 1 MiB.
+    public static func read(_ range: ByteRange, tag: UInt64, stamp: EpochStamp) -> FrameHeader {
+        FrameHeader(
+            kind: .read, tag: tag, offset: range.offset, span: UInt32(range.length), payloadLength: 0,
+            ok: false, stamp: stamp)
+    }
+
+    /// The header of the answer to a read, with that read's tag and range; without payload if not `ok`.
+    public static func readAnswer(
+        _ range: ByteRange, tag: UInt64, ok: Bool, stamp: EpochStamp
+    ) -> FrameHeader {
+        FrameHeader(
+            kind: .readAnswer, tag: tag, offset: range.offset, span: UInt32(range.length),
+            payloadLength: ok ? UInt32(range.length) : 0, ok: ok, stamp: stamp)
     }
 
     /// The header of a flush; `settled` is the tag of the last flush that both copies completed.

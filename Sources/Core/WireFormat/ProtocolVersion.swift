@@ -2,8 +2,8 @@ import Basics
 
 /// What both ends must agree on before anything else is said; the same between nodes and to the witness.
 public enum ProtocolVersion {
-    /// The version that this program speaks. There is no other yet; another is refused with both numbers.
-    public static let current: UInt16 = 1
+    /// The version that this program speaks; another is refused with both numbers. 2 has reads through the peer.
+    public static let current: UInt16 = 2
     /// The feature bits that this program knows and uses: none yet.
     public static let features: UInt32 = 0
 

@@ -57,6 +57,14 @@ extension NodeStatus {
 
     private func aloneSummary(of group: GroupStatus) -> String {
         let copies = group.record?.copies ?? []
+        if group.disk == "Diskless" {
+            return "NOT safe: the disk of \(node) has failed, it reads and writes through \(peer);"
+                + " if \(peer) failed now the service would stop, if \(node) failed now \(peer) would take over."
+        }
+        if group.peer.disk == "Diskless" {
+            return "NOT safe: the disk of \(peer) has failed, it reads and writes through this node;"
+                + " if \(node) failed now the service would stop, if \(peer) failed now \(node) would take over."
+        }
         if group.disk == "UpToDate" || group.role == "Primary" {
             return
                 "NOT safe: only \(node) is known to hold current data; if \(node) failed now the service would stop"

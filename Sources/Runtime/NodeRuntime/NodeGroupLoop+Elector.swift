@@ -149,9 +149,11 @@ extension NodeGroupLoop {
         else { return false }
         if context.settings.witness != nil, !isArbiterUp { return false }
         switch status.link {
-        case .up: return record.copies == .both
+        // Alone in `copies`, and connected: the holder has no disk and serves through this one.
+        case .up: return record.copies == .both || record.holder == context.node.peer
         case .down:
-            if record.copies == NodeSet(context.node) { return true }
+            let isOfPeer = record.holder == context.node.peer
+            if record.copies == NodeSet(context.node), !isOfPeer || !status.isRestarted { return true }
             // R4: a member that has restarted seeks the other one first.
             return !status.isRestarted
                 || now >= started + context.settings.waitForPeer && !isPeerHeard

@@ -89,6 +89,7 @@ extension NodeGroupLoop {
 
     private func diskText(_ status: VolumeStatus) -> String {
         guard volume != nil else { return "None" }
+        if status.isDiskless { return "Diskless" }
         if status.isDiskFailed || status.condition == .failed { return "Failed" }
         switch status.condition {
         case .inconsistent, .awaitingRecord: return "Inconsistent"
@@ -102,6 +103,8 @@ extension NodeGroupLoop {
     private func peerDiskText(_ status: VolumeStatus) -> String {
         guard volume != nil, let record = status.record else { return "DUnknown" }
         if status.sync != .none { return status.sync == .target ? "UpToDate" : "Inconsistent" }
+        let isOfPeer = record.holder == context.node.peer && record.copies == NodeSet(context.node)
+        if isOfPeer { return "Diskless" }
         guard record.copies.contains(context.node.peer) else { return "Outdated" }
         return status.link == .up ? "UpToDate" : "DUnknown"
     }

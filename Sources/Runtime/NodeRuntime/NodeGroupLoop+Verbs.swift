@@ -59,8 +59,9 @@ extension NodeGroupLoop {
     /// Whether the peer is connected, in step, and free to become holder.
     var peerCouldHold: Bool {
         let status = replica
+        let isWhole = status.record?.copies == .both || status.isDiskless && !status.isFrozen
         return isPeerHeard && peerSign?.isHeld == false && peerSign?.isBlocked == false && status.link == .up
-            && status.sync == .none && status.record?.copies == .both
+            && status.sync == .none && isWhole
     }
 
     private func queue(_ verb: NodeVerb, _ until: Instant, _ answer: @escaping NodeAnswer) {

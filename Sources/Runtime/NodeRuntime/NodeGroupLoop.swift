@@ -281,6 +281,8 @@ final class NodeGroupLoop {
         case .frozen: note("frozen", .warning, "writes wait for a verdict")
         case .verdictTimeout: note(Self.word(told), .error, "no verdict within freeze-timeout")
         case .diskFailed: note(Self.word(told), .error, "this copy is left behind")
+        case .verdictThroughPeer:
+            note(Self.word(told), .warning, "reads and writes go to \(context.peerName)")
         case .verdictPeerBack, .verdictAlone, .verdictDeposed, .widened, .narrowed, .refusedOldFrame:
             note(Self.word(told), "")
         }

@@ -20,8 +20,8 @@ struct VolumeLink: ~Copyable {
     /// What a step of the parser came to.
     enum Step {
         case needsBytes
-        /// Call `give(page:)`, now or when a slot is free.
-        case needsPlace
+        /// Call `give(page:)`, now or when a slot is free. The header says what will come.
+        case needsPlace(FrameHeader)
         /// A frame, its payload (if any) in the place that was given.
         case frame(FrameHeader)
         case control(ControlFrame)
@@ -223,9 +223,9 @@ struct VolumeLink: ~Copyable {
             guard filled == FrameHeader.byteCount else { return .needsBytes }
             return takeHeader()
         case .place:
-            return .needsPlace
+            return .needsPlace(header)
         case .payload:
-            guard let place else { return .needsPlace }
+            guard let place else { return .needsPlace(header) }
             if let problem = pull(place, Int(header.payloadLength)) { return .broken(problem) }
             guard filled == Int(header.payloadLength) else { return .needsBytes }
             return finish(payload: place)
@@ -252,9 +252,9 @@ struct VolumeLink: ~Copyable {
         }
         filled = 0
         switch header.kind {
-        case .write, .resync, .zero:
+        case .write, .resync, .zero, .read, .readAnswer:
             phase = .place
-            return .needsPlace
+            return .needsPlace(header)
         case .control:
             phase = .control
             return step()

@@ -57,16 +57,40 @@ extension VolumeLoop {
     private mutating func freeArriving() {
         if let slot = arriving { freePeers.append(slot) }
         arriving = nil
+        if let slot = arrivingAnswer { letGo(slot) }
+        arrivingAnswer = nil
     }
 
     /// Slots whose frames have left memory may be used again.
     private mutating func freeDeparted() {
         for slot in link.departed {
-            queuedFrames[slot] -= 1
-            let isIdle = SlotLayout.client.contains(slot) && clients[slot].kind == .free
-            if isIdle && queuedFrames[slot] == 0 { freeClients.append(slot) }
+            letGo(slot)
         }
         link.clearDeparted()
+    }
+
+    /// One use less of the slot's buffer; the last one makes it free again, if nothing else holds it.
+    private mutating func letGo(_ slot: SlotIndex) {
+        queuedFrames[slot] -= 1
+        guard queuedFrames[slot] == 0 else { return }
+        if SlotLayout.client.contains(slot) {
+            if clients[slot].kind == .free { freeClients.append(slot) }
+        } else if answering.contains(slot) {
+            answering.remove(slot)
+            freePeers.append(slot)
+        }
+    }
+
+    /// Answers a read of the peer straight from the slot, which is free again when the frame has left memory.
+    mutating func sendAnswer(_ slot: SlotIndex, ok: Bool) {
+        let header = FrameHeader.readAnswer(
+            replica.range(of: slot), tag: replica.tag(of: slot), ok: ok, stamp: replica.stamp)
+        if ok {
+            send(slot, header)
+        } else {
+            link.send(header)
+        }
+        if queuedFrames[slot] == 0 { freePeers.append(slot) } else { answering.insert(slot) }
     }
 
     /// Queues a frame with the slot's payload.
@@ -120,13 +144,8 @@ extension VolumeLoop {
             switch link.step() {
             case .needsBytes:
                 return
-            case .needsPlace:
-                guard let slot = freePeers.popLast() else {
-                    isStalled = true
-                    return
-                }
-                arriving = slot
-                link.give(page: slots.page(slot))
+            case .needsPlace(let header):
+                guard header.kind == .readAnswer ? placeAnswer(header) : placeFrame() else { return }
             case .frame(let header):
                 take(header)
             case .control(let frame):
@@ -137,11 +156,39 @@ extension VolumeLoop {
         }
     }
 
+    /// Gives the frame one of the peer's slots; false when it must wait for one.
+    private mutating func placeFrame() -> Bool {
+        guard let slot = freePeers.popLast() else {
+            isStalled = true
+            return false
+        }
+        arriving = slot
+        link.give(page: slots.page(slot))
+        return true
+    }
+
+    /// Gives the answer the buffer of the read that waits for it; false when there is none: the connection has ended.
+    private mutating func placeAnswer(_ header: FrameHeader) -> Bool {
+        guard let slot = replica.slot(awaitingRead: header.tag), replica.range(of: slot) == header.range
+        else {
+            loseLink(.protocolError, "the answer to a read that was not asked")
+            return false
+        }
+        arrivingAnswer = slot
+        queuedFrames[slot] += 1
+        link.give(page: slots.page(slot))
+        return true
+    }
+
     private mutating func take(_ header: FrameHeader) {
         switch header.kind {
+        case .readAnswer:
+            if let slot = arrivingAnswer { letGo(slot) }
+            arrivingAnswer = nil
+            deliver(.readAnswered(tag: header.tag, ok: header.ok))
         case .acknowledgement:
             deliver(.acknowledged(tag: header.tag, ok: header.ok))
-        case .write, .resync, .zero:
+        case .write, .resync, .zero, .read:
             guard let slot = arriving else { preconditionFailure("a frame without a place") }
             arriving = nil
             counters.framesReceived &+= 1
@@ -150,6 +197,8 @@ extension VolumeLoop {
                 deliver(.peerWrite(slot: slot, tag: header.tag, header.range, header.stamp))
             case .resync:
                 deliver(.peerResync(slot: slot, tag: header.tag, header.range, header.stamp))
+            case .read:
+                deliver(.peerRead(slot: slot, tag: header.tag, header.range, header.stamp))
             default:
                 deliver(.peerZero(slot: slot, tag: header.tag, header.range, header.stamp))
             }

@@ -74,6 +74,10 @@ struct VolumeLoop: ~Copyable {
     var freePeers = [SlotIndex](SlotLayout.peer.reversed())
     /// The slot that the frame which is being received lies in.
     var arriving: SlotIndex?
+    /// The slot of the device's read whose answer is being received into its buffer.
+    var arrivingAnswer: SlotIndex?
+    /// Slots of the peer's reads whose answers wait to leave memory.
+    var answering = BitSet(capacity: SlotLayout.count)
     /// Frames of the slot that wait to be sent: until then its buffer is not used again.
     var queuedFrames = [UInt8](repeating: 0, count: SlotLayout.count)
     /// The parser waits for a slot.
@@ -253,6 +257,9 @@ struct VolumeLoop: ~Copyable {
             link.send(.zero(replica.range(of: slot), tag: replica.tag(of: slot), stamp: replica.stamp))
         case .sendResync(let slot):
             send(slot, .resync(replica.range(of: slot), tag: replica.tag(of: slot), stamp: replica.stamp))
+        case .sendRead(let slot):
+            link.send(.read(replica.range(of: slot), tag: replica.tag(of: slot), stamp: replica.stamp))
+        case .sendReadAnswer(let slot, let ok): sendAnswer(slot, ok: ok)
         case .sendFlush(let tag, let settled):
             link.send(.flush(tag: tag, settled: settled, stamp: replica.stamp))
         case .sendFlushDone(let tag, let ok): link.send(.flushDone(tag: tag, ok: ok, stamp: replica.stamp))
@@ -285,6 +292,7 @@ struct VolumeLoop: ~Copyable {
         status.isFrozen = replica.isFrozen
         status.isRestarted = replica.isRestarted
         status.isDiskFailed = replica.isDiskFailed
+        status.isDiskless = replica.isPrimary && replica.isDiskless
         status.link = replica.link
         status.sync = replica.sync
         status.condition = replica.superblock.condition

@@ -10,6 +10,8 @@ public struct VolumeStatus: Sendable, Equatable {
     public var isFrozen = false
     public var isRestarted = true
     public var isDiskFailed = false
+    /// Whether the device is served through the peer, whose copy the record names alone.
+    public var isDiskless = false
     public var link = LinkState.down
     public var sync = SyncState.none
     public var condition = CopyCondition.consistent

@@ -18,6 +18,7 @@ public struct Coverage: Sendable {
         case .verdictAlone: others["verdict: go on alone", default: 0] += 1
         case .verdictDeposed: others["verdict: deposed", default: 0] += 1
         case .verdictTimeout: others["verdict: none in time", default: 0] += 1
+        case .verdictThroughPeer: others["verdict: go on through the peer", default: 0] += 1
         case .logReplayed: others["log replayed", default: 0] += 1
         case .diskFailed: others["disk failed", default: 0] += 1
         case .refusedOldFrame: others["old frame refused", default: 0] += 1
@@ -42,7 +43,7 @@ public struct Coverage: Sendable {
 
     private static let verdicts = [
         "verdict: the peer is back", "verdict: go on alone", "verdict: deposed", "verdict: none in time",
-        "log replayed", "disk failed", "old frame refused",
+        "verdict: go on through the peer", "log replayed", "disk failed", "old frame refused",
     ]
 
     /// One line each, zeroes included, in the order of declaration.

@@ -56,6 +56,9 @@ public struct DeliberateBreak: Sendable, Hashable {
             DeliberateBreak("askWithoutFlush", replica: .askWithoutFlush),
             DeliberateBreak("clearBeforeDurable", replica: .clearBeforeDurable),
             DeliberateBreak("targetCountsAsCopy", replica: .targetCountsAsCopy),
+            DeliberateBreak("readsFailedDisk", replica: .readsFailedDisk),
+            DeliberateBreak("restartedCopyTrusted", replica: .restartedCopyTrusted),
+            DeliberateBreak("failedCopyNotMarked", replica: .failedCopyNotMarked),
             DeliberateBreak("soloGrantWhileOtherIntact", quorum: .soloGrantWhileOtherIntact),
             DeliberateBreak("emptiedWitnessCreatesRecord", quorum: .emptiedWitnessCreatesRecord),
         ] + SyncPoint.allCases.filter(\.isSynced).map { DeliberateBreak($0) }

@@ -82,6 +82,9 @@ struct Oracle {
         return lacking
     }
 
+    /// The newest completed write of each of those cells, taken when a read begins.
+    func newestCompleted(_ range: Range<Int>) -> [UInt32] { cells[range].map(\.acknowledged) }
+
     /// The newest completed write of each cell, taken when a flush begins.
     func flushBegins() -> [UInt32] { cells.map(\.acknowledged) }
 

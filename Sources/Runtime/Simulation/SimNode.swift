@@ -8,6 +8,8 @@ import WireFormat
 enum NodeMessage {
     case data(
         kind: DataKind, tag: UInt64, range: ByteRange, values: [UInt32], tainted: [Bool], stamp: EpochStamp)
+    case read(tag: UInt64, range: ByteRange, stamp: EpochStamp)
+    case readAnswer(tag: UInt64, ok: Bool, values: [UInt32], tainted: [Bool])
     case flush(tag: UInt64, settled: UInt64, stamp: EpochStamp)
     case acknowledgement(tag: UInt64, ok: Bool)
     case flushDone(tag: UInt64, ok: Bool)
@@ -43,9 +45,9 @@ final class SimNode {
     /// Dies after that many actions: a crash between two of them.
     var actionsUntilCrash: Int?
     var isDiskDead = false
-    /// A disk that died was replaced by an empty one.
-    var wasReplaced = false
-    /// The epoch in which that was: until the next one a record may name a copy that is gone.
+    /// A disk that died was replaced by an empty one, or works again.
+    var wasRepaired = false
+    /// The epoch in which it was replaced: until the next one a record may name a copy that is gone.
     var replacedUnder: UInt64?
 
     // The device and its client.
@@ -58,7 +60,8 @@ final class SimNode {
     var frozenWrites: Set<UInt32> = []
     var isFrozen = false
     var openFlushes: [SlotIndex: [UInt32]] = [:]
-    var openReads: Set<SlotIndex> = []
+    /// What each read must show at least: the newest completed write of each cell when it was issued.
+    var openReads: [SlotIndex: [UInt32]] = [:]
 
     init(index: NodeIndex, disk: SimDisk, replica: Replica) {
         self.index = index
@@ -67,7 +70,7 @@ final class SimNode {
     }
 
     var freeClientSlot: SlotIndex? {
-        SlotLayout.client.first { openWrites[$0] == nil && openFlushes[$0] == nil && !openReads.contains($0) }
+        SlotLayout.client.first { openWrites[$0] == nil && openFlushes[$0] == nil && openReads[$0] == nil }
     }
 
     var hasOpenRequests: Bool { !openWrites.isEmpty || !openFlushes.isEmpty || !openReads.isEmpty }

@@ -31,7 +31,7 @@ extension World {
         case 3..<5:
             let range = randomRange()
             guard !overlapsOpen(SimNode.cells(of: range), on: node) else { return }
-            node.openReads.insert(slot)
+            node.openReads[slot] = oracle.newestCompleted(SimNode.cells(of: range))
             deliver(.read(slot: slot, range), to: node)
         default:
             let range = randomRange()
@@ -81,7 +81,9 @@ extension World {
                 judgeFlush(covered, on: node)
                 oracle.flushEnds(covered)
             }
-        } else if node.openReads.remove(slot) == nil {
+        } else if let least = node.openReads.removeValue(forKey: slot) {
+            if status == .done { judgeRead(slot, least, of: node) }
+        } else {
             fail(Violation("I23", "\(node.index) answers slot \(slot), which has no request"))
         }
         if !isHealed || node.replica.isPrimary { judge(node) }

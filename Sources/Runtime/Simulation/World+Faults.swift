@@ -79,7 +79,8 @@ extension World {
             let bothKnow =
                 known != nil
                 && nodes.allSatisfy {
-                    $0.isUp && $0.replica.record == known && $0.session != nil
+                    // What a dead disk did not store is forgotten with the process.
+                    $0.isUp && $0.replica.record == known && $0.session != nil && !$0.isDiskDead
                 }
             let mayGoBack = bothKnow || profile.kind == .beyond
             crashWitness(losingDisk: faults.chance(in: 2) || !mayGoBack, settingBack: mayGoBack)
@@ -169,7 +170,7 @@ extension World {
 
     /// The only copy that the record names was on the disk that died: two failures, outside the fault model.
     private var isLost: Bool {
-        guard nodes.contains(where: \.wasReplaced) else { return false }
+        guard nodes.contains(where: \.wasRepaired) else { return false }
         guard profile.hasArbiter else { return true }
         guard let copies = witness.machine?.record?.copies else { return false }
         return !nodes.contains { copies.contains($0.index) && $0.replica.superblock.condition == .consistent }

@@ -109,6 +109,22 @@ extension World {
         }
     }
 
+    /// I11: a read that the recorded holder answers shows, in every cell, what was completed before it was issued, or
+    /// something newer; wherever it was read.
+    func judgeRead(_ slot: SlotIndex, _ least: [UInt32], of node: SimNode) {
+        guard profile.keepsGuarantees, let standing = witness.machine?.record ?? witness.durable,
+            standing.holder == node.index, standing.epoch == node.replica.record?.epoch
+        else { return }
+        let cells = SimNode.cells(of: node.replica.range(of: slot))
+        for (cell, (value, floor)) in zip(cells, zip(node.values[slot], least)) where value < floor {
+            fail(
+                Violation(
+                    "I11",
+                    "\(node.index) reads cell \(cell) = write \(value), write \(floor) was completed before"))
+            return
+        }
+    }
+
     /// What must hold when everything has settled.
     func judgeEnd() {
         if let node = nodes.first(where: \.hasOpenRequests) {

@@ -55,6 +55,18 @@ extension World {
             case .zero: deliver(.peerZero(slot: slot, tag: tag, range, stamp), to: node)
             case .resync: deliver(.peerResync(slot: slot, tag: tag, range, stamp), to: node)
             }
+        case .read(let tag, let range, let stamp):
+            guard let slot = node.freePeerSlots.popLast() else {
+                fail(Violation("I22", "\(node.index) has no place for a frame"))
+                return
+            }
+            deliver(.peerRead(slot: slot, tag: tag, range, stamp), to: node)
+        case .readAnswer(let tag, let ok, let values, let tainted):
+            if ok, let slot = node.replica.slot(awaitingRead: tag) {
+                node.values[slot] = values
+                node.taints[slot] = tainted
+            }
+            deliver(.readAnswered(tag: tag, ok: ok), to: node)
         case .flush(let tag, let settled, let stamp):
             deliver(.peerFlush(tag: tag, settled: settled, stamp), to: node)
         case .acknowledgement(let tag, let ok): deliver(.acknowledged(tag: tag, ok: ok), to: node)

@@ -92,6 +92,16 @@ extension World {
         case .sendResync(let slot):
             judgeSending(slot, from: node)
             sendData(.resync, slot, from: node)
+        case .sendRead(let slot):
+            let (tag, range) = (node.replica.tag(of: slot), node.replica.range(of: slot))
+            send(.read(tag: tag, range: range, stamp: node.replica.stamp), from: node)
+        case .sendReadAnswer(let slot, let ok):
+            send(
+                .readAnswer(
+                    tag: node.replica.tag(of: slot), ok: ok, values: node.values[slot],
+                    tainted: node.taints[slot]),
+                from: node)
+            node.freePeerSlots.append(slot)
         case .sendFlush(let tag, let settled):
             send(.flush(tag: tag, settled: settled, stamp: node.replica.stamp), from: node)
         case .sendAcknowledgement(let tag, let ok): send(.acknowledgement(tag: tag, ok: ok), from: node)
@@ -114,7 +124,7 @@ extension World {
             judgeSource(note, of: node)
             switch note {
             case .frozen: node.isFrozen = true
-            case .verdictAlone, .verdictPeerBack: node.isFrozen = false
+            case .verdictAlone, .verdictPeerBack, .verdictThroughPeer: node.isFrozen = false
             case .narrowed where node.isFrozen: node.frozenWrites = node.issuedWrites
             default: break
             }
@@ -223,9 +233,12 @@ extension World {
     /// I1 to I3 on what the recorded holder would serve now.
     func judge(_ node: SimNode) {
         guard profile.keepsGuarantees, let standing = witness.durable, standing.holder == node.index,
-            standing.epoch == node.replica.record?.epoch, !node.hasOpenRequests, !node.isDiskDead
+            standing.epoch == node.replica.record?.epoch, !node.hasOpenRequests
         else { return }
-        do throws(Violation) { try oracle.judge(node.disk, of: node.index) } catch { fail(error) }
+        // A holder without a disk serves what the other's copy holds.
+        let served = standing.copies.contains(node.index) ? node : nodes[Int(node.index.peer.rawValue)]
+        guard !served.isDiskDead else { return }
+        do throws(Violation) { try oracle.judge(served.disk, of: node.index) } catch { fail(error) }
     }
 
     // MARK: crash
@@ -256,7 +269,15 @@ extension World {
                 schedule(after: 200_000) { $0.restart(node) }
                 return
             }
-            replaceDisk(of: node)
+            if faults.chance(in: 3), node.disk.replay(capacity: swarm.logCapacity) != nil {
+                // A loose cable: it works again, with what it had. The rules must not trust it. One whose log has holes
+                // is refused at the start.
+                node.isDiskDead = false
+                node.wasRepaired = true
+                log("\(node.index) disk works again")
+            } else {
+                replaceDisk(of: node)
+            }
         }
         guard let replica = Self.replica(of: node.disk, profile, swarm, seed: diskRandom.next()) else {
             fail(Violation("I16", "\(node.index) cannot replay its activity log after a crash"))
@@ -274,7 +295,7 @@ extension World {
 
     private func replaceDisk(of node: SimNode) {
         node.isDiskDead = false
-        node.wasReplaced = true
+        node.wasRepaired = true
         node.replacedUnder = (witness.machine?.record ?? witness.durable)?.epoch ?? 0
         var superblock = node.disk.superblock
         superblock.condition = .failed

@@ -92,7 +92,7 @@ public final class World {
         return Swarm(
             crash: rate([0, 0, 8, 4, 2]), crashWitness: rate([0, 0, 16, 6]),
             loseWitnessDisk: rate([0, 0, 24, 8]),
-            cut: rate([0, 6, 3, 2]), diskError: rate([0, 0, 0, 0, 400]), operatorAction: rate([0, 8, 4]),
+            cut: rate([0, 6, 3, 2]), diskError: rate([0, 0, 0, 0, 250]), operatorAction: rate([0, 8, 4]),
             connectionBreak: rate([0, 8, 3]), slowDisk: rate([0, 0, 50]), actionCrash: rate([0, 3, 1]),
             crashAgain: rate([0, 0, 3]), pause: rate([0, 0, 8, 4]),
             diskMicroseconds: rate([100, 500, 3000]), networkMicroseconds: rate([100, 1000, 20000]),
