@@ -292,6 +292,8 @@ extension Replica {
             // The holder's copy has failed: even if its disk works again, it gets everything (DESIGN 5).
             reach(.wholeBitmapForFailedCopy, &actions)
             mark(0..<dirty.capacity)
+            // What it takes from here on is a state of its own: without an arbiter only that tells it later (G7).
+            rotateGeneration()
             steps = [.bitmap(.bitmapGoingAlone), .superblock(.record)]
         }
         store(steps, then: .recordAdopted, at: now, &actions)

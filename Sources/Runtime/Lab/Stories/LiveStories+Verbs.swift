@@ -26,7 +26,6 @@ extension LiveStories {
             LiveStory("two groups on the same pair move by themselves") { run throws(LabError) in
                 try twoGroups(run)
             },
-            LiveStory("a copy may be a block device") { run throws(LabError) in try blockDevice(run) },
             LiveStory("a node out of descriptors answers its operator again") { run throws(LabError) in
                 try outOfDescriptors(run)
             },
@@ -335,50 +334,6 @@ extension LiveStories {
         try run.kill(["node1"])
         try waitPrimary("files", on: "node2", run)
         try waitPrimary("mail", on: "node2", run)
-    }
-
-    private static func blockDevice(_ run: StoryRun) throws(LabError) {
-        try bare(run, witness: true) { text in
-            text.replacing("backing: \(LabDirectory.diskInside)/files.img", with: "backing: /dev/spare")
-        }
-        defer { detachDisks(run) }
-        for node in ["node1", "node2"] {
-            let disk = "\(LabDirectory.diskInside)/disk.raw"
-            let attach = "truncate -s 64M \(disk) && ln -s $(losetup --find --show \(disk)) /dev/spare"
-            let made = try run.lab.machine(node).run(["sh", "-c", attach])
-            guard made.status == 0 else { throw LabError("a loop device as disk: \(made.output)") }
-        }
-        try refusedVerb(["init"], on: "node1", saying: ["/dev/spare", "--adopt"], run)
-        try done(["init", "--adopt"], on: "node1", run)
-        try done(["init", "--join"], on: "node2", run)
-        let metadata = "\(LabDirectory.diskInside)/state/\(LabSettings.group).tandem"
-        try require(
-            try run.lab.machine("node1").run(["test", "-e", metadata]).status == 0,
-            "the metadata of a device lies where it survives a restart, in \(metadata)")
-        for node in ["node1", "node2"] { try run.lab.startDaemon(node) }
-        try run.waitSettled()
-        try run.startWriters(on: ["node1"])
-        try run.waitForWrites(on: "node1")
-        try run.stopWriters()
-        try done(["switchover"], on: "node1", run)
-        try run.waitSettled()
-        let sums = try ["node1", "node2"].map { node throws(LabError) in
-            try run.lab.machine(node).run(["cksum", "\(LabDirectory.diskInside)/disk.raw"]).output
-        }
-        try require(sums[0] == sums[1], "the copies are equal byte for byte")
-        run.say("the copies are equal byte for byte")
-    }
-
-    private static func detachDisks(_ run: StoryRun) {
-        for node in ["node1", "node2"] {
-            _ = Result { () throws(LabError) in
-                for process in run.lab.daemonProcesses(node).sorted() { Glibc.kill(process, SIGTERM) }
-                _ = try LabClock.wait(.seconds(10)) { () throws(LabError) -> Bool? in
-                    run.lab.daemonProcesses(node).isEmpty ? true : nil
-                }
-                _ = try run.lab.machine(node).run(["sh", "-c", "losetup -d $(readlink /dev/spare)"])
-            }
-        }
     }
 
     private static func outOfDescriptors(_ run: StoryRun) throws(LabError) {
