@@ -38,18 +38,23 @@ struct Check: ParsableCommand {
     @Argument(help: "The writers' logs.") var logs: [String]
     @Flag(help: "Every acknowledged write must be there, not only those that a flush covered.")
     var acknowledged = false
+    @Flag(help: "Disks lost what was not flushed: judge each sector of 512 bytes alone.")
+    var sectors = false
 
     func run() throws {
         var check = StampedCheck()
         for log in logs { check.add(StampRecord.decode(TextFile.bytes(log) ?? [])) }
         let volume = try VolumeImage(image)
-        let report = try check.verify(acknowledged ? .acknowledged : .flushed) { block throws(LabError) in
-            try volume.content(of: block)
-        }
+        let promise = acknowledged ? StampedCheck.Promise.acknowledged : .flushed
+        let report =
+            sectors
+            ? try check.verifySectors(promise) { block throws(LabError) in try volume.words(of: block) }
+            : try check.verify(promise) { block throws(LabError) in try volume.content(of: block) }
         for finding in report.findings.prefix(20) { print(finding) }
         print(
             "\(check.written) writes acknowledged, \(check.flushes) flushes, \(report.blocks) blocks,"
-                + " \(report.required) writes promised, \(report.findings.count) blocks wrong")
+                + " \(report.required) writes promised, \(report.findings.count) blocks wrong"
+                + (sectors ? ", \(report.torn) torn" : ""))
         try require(report.holds)
     }
 }
@@ -96,6 +101,10 @@ struct Test: ParsableCommand {
     @Flag(help: "Keep the lab of a story that failed.") var keep = false
 
     func run() throws {
+        if options.backend == .vm {
+            try runVirtual()
+            return
+        }
         let stories = LiveStories.all(full: full).filter { story in
             words.isEmpty || words.contains { story.name.contains($0) }
         }
@@ -108,6 +117,19 @@ struct Test: ParsableCommand {
             return
         }
         var runner = StoryRunner(lab: try options.lab(), full: full, keep: keep)
+        try require(try runner.run(stories))
+    }
+
+    private func runVirtual() throws {
+        let stories = VirtualStories.all.filter { story in
+            words.isEmpty || words.contains { story.name.contains($0) }
+        }
+        if skips { return }
+        if list {
+            for story in stories { print(story.name) }
+            return
+        }
+        let runner = VirtualStoryRunner(lab: try options.virtualLab(), keep: keep)
         try require(try runner.run(stories))
     }
 }

@@ -10,15 +10,42 @@ struct Up: ParsableCommand {
     @Flag(help: "Start the machines without the product.") var bare = false
 
     func run() throws {
-        let lab = try options.lab()
-        try lab.raise()
-        if !bare {
-            var settings = LabSettings()
-            settings.size = size
-            settings.transport = transport
-            try lab.install(settings)
+        var settings = LabSettings()
+        settings.size = size
+        settings.transport = transport
+        switch options.backend {
+        case .netns:
+            let lab = try options.lab()
+            try lab.raise()
+            if !bare { try lab.install(settings) }
+        case .vm:
+            let lab = try options.virtualLab()
+            try lab.raise { print($0) }
+            // After `down` the machines find everything on their disks.
+            if !bare && !lab.isInstalled {
+                print("making secret, settings and copies")
+                try lab.install(settings)
+            }
         }
-        for line in try lab.statusLines() { print(line) }
+        for line in try options.anyLab().statusLines() { print(line) }
+    }
+}
+
+struct Ssh: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "A shell on a virtual machine, or one command there: ssh NAME [CMD ...].")
+    @OptionGroup var options: LabOptions
+    @Argument(help: "node1, node2 or client.") var name: String
+    @Argument(parsing: .captureForPassthrough, help: "The command; nothing for a shell.")
+    var command: [String] = []
+
+    func run() throws {
+        guard options.backend == .vm else {
+            throw ValidationError("only virtual machines have ssh; say --backend vm")
+        }
+        let lab = try options.virtualLab()
+        try lab.check(name)
+        try lab.machine(name).enter(command.isEmpty ? nil : command.joined(separator: " "))
     }
 }
 
@@ -35,7 +62,7 @@ struct Status: ParsableCommand {
         abstract: "Which machines are up, what is cut, who is Primary.")
     @OptionGroup var options: LabOptions
 
-    func run() throws { for line in try options.lab().statusLines() { print(line) } }
+    func run() throws { for line in try options.anyLab().statusLines() { print(line) } }
 }
 
 struct Kill: ParsableCommand {
@@ -46,9 +73,9 @@ struct Kill: ParsableCommand {
     var process = false
 
     func run() throws {
-        let lab = try options.lab()
-        try LabTopology.checkName(name)
-        if process { lab.killDaemon(name) } else { try lab.kill(name) }
+        let lab = try options.anyLab()
+        try lab.check(name)
+        if process { try lab.killDaemon(name) } else { try lab.kill(name) }
     }
 }
 
@@ -58,8 +85,9 @@ struct Start: ParsableCommand {
     @Argument(help: "node1, node2, witness or client.") var name: String
 
     func run() throws {
-        try LabTopology.checkName(name)
-        try options.lab().start(name)
+        let lab = try options.anyLab()
+        try lab.check(name)
+        try lab.start(name)
     }
 }
 
@@ -74,9 +102,10 @@ struct Cut: ParsableCommand {
         guard words.count == 1 || (words.count == 3 && words[1] == "from") else {
             throw ValidationError("say 'cut NAME' or 'cut NAME from NAME'")
         }
-        for name in Set([words[0], words[words.count - 1]]) { try LabTopology.checkName(name) }
-        let others = words.count == 3 ? [words[2]] : LabTopology.machineNames
-        try options.lab().cut(words[0], from: others, oneWay: oneWay)
+        let lab = try options.anyLab()
+        for name in Set([words[0], words[words.count - 1]]) { try lab.check(name) }
+        let others = words.count == 3 ? [words[2]] : lab.names
+        try lab.cut(words[0], from: others, oneWay: oneWay)
     }
 }
 
@@ -84,14 +113,14 @@ struct Heal: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Take back every cut.")
     @OptionGroup var options: LabOptions
 
-    func run() throws { try options.lab().heal() }
+    func run() throws { try options.anyLab().heal() }
 }
 
 struct Down: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "End all machines; disks and logs stay.")
     @OptionGroup var options: LabOptions
 
-    func run() throws { try options.lab().down() }
+    func run() throws { try options.anyLab().down() }
 }
 
 struct Wipe: ParsableCommand {
@@ -100,7 +129,7 @@ struct Wipe: ParsableCommand {
     @OptionGroup var options: LabOptions
 
     func run() throws {
-        let remains = try options.lab().wipe()
+        let remains = try options.anyLab().wipe()
         for line in remains { print("remains: \(line)") }
         print(remains.isEmpty ? "nothing runs and nothing is mounted" : "\(remains.count) things remain")
         try require(remains.isEmpty)
@@ -114,4 +143,28 @@ struct Machine: ParsableCommand {
     @Option var name: String
 
     func run() throws { try MachineInit.run(name: name, directory: try LabDirectory(directory)) }
+}
+
+struct Disk: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "A virtual machine's disk, whose cache forgets when the machine's power is cut.",
+        shouldDisplay: false)
+    @Argument var image: String
+    @Option var socket: String
+    @Option(help: "mixed, all or none.") var cache = "mixed"
+    @Option var seed: UInt64 = 1
+
+    func validate() throws {
+        guard VolatileDisk.Cache(rawValue: cache) != nil else {
+            throw ValidationError("--cache is mixed, all or none; not '\(cache)'")
+        }
+    }
+
+    func run() throws {
+        var disk = VolatileDisk(image: image, socket: socket)
+        disk.cache = VolatileDisk.Cache(rawValue: cache) ?? .mixed
+        disk.seed = seed
+        let lost = try disk.run()
+        print("\(lost) sectors lost (cache \(cache), seed \(seed))")
+    }
 }

@@ -72,6 +72,13 @@ public enum ChildProcess {
         return Outcome(status: status, output: String(decoding: output, as: UTF8.self), timedOut: timedOut)
     }
 
+    /// Becomes another program, with our input, outputs and terminal.
+    public static func become(_ arguments: [String]) throws(LabError) -> Never {
+        let words: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
+        execvp(arguments[0], words)
+        throw LabError("start \(arguments[0])", code: errno)
+    }
+
     /// Waits for a child and gives its exit status, 128 + the signal for one that was killed.
     public static func reap(_ process: Int32) -> Int32 {
         var status: Int32 = 0

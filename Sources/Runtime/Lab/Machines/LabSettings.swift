@@ -26,13 +26,18 @@ public struct LabSettings: Sendable {
     /// Where its Primary mounts it.
     public static let mountPath = "/srv/files"
 
-    /// The file's text.
+    /// The file's text for machines that see the lab's directory.
     func text(in directory: LabDirectory) -> String {
+        text(secret: directory.secret, disk: LabDirectory.diskInside)
+    }
+
+    /// The file's text. `secret` and `disk` are where each machine sees its secret, and its copy and state.
+    func text(secret: String, disk: String) -> String {
         let mount = mounts ? "    mount: { path: \(Self.mountPath), type: ext4 }\n" : ""
         let preferred = prefer.isEmpty ? "" : "    prefer: \(prefer)\n"
         return """
             cluster: lab
-            secret: \(directory.secret)
+            secret: \(secret)
             nodes:
               node1: { address: \(LabNetwork.address(of: "node1")) }
               node2: { address: \(LabNetwork.address(of: "node2")) }
@@ -40,11 +45,11 @@ public struct LabSettings: Sendable {
             transport: \(transport)
             freeze-timeout: \(freezeSeconds)s
             wait-for-peer: \(waitForPeerSeconds)s
-            state-directory: \(LabDirectory.diskInside)/state
+            state-directory: \(disk)/state
             \(more)groups:
               \(Self.group):
                 address: \(LabNetwork.virtualAddress)/24
-            \(preferred)    volume: { size: \(size), backing: \(LabDirectory.diskInside)/files.img\(volumeKeys) }
+            \(preferred)    volume: { size: \(size), backing: \(disk)/files.img\(volumeKeys) }
             \(mount)
             """
     }

@@ -46,11 +46,13 @@ public struct StampedCheck: Sendable {
         public internal(set) var blocks = 0
         /// Writes that had to survive.
         public internal(set) var required = 0
+        /// Blocks that hold parts of several writes; counted where sectors are judged alone.
+        public internal(set) var torn = 0
         /// Whether everything promised is there.
         public var holds: Bool { findings.isEmpty }
     }
 
-    private struct Attempt {
+    struct Attempt {
         let stamp: Stamp
         let begin: UInt64
         var end = UInt64.max
@@ -58,7 +60,7 @@ public struct StampedCheck: Sendable {
         var flushed = false
     }
 
-    private var attempts: [UInt64: [Attempt]] = [:]
+    private(set) var attempts: [UInt64: [Attempt]] = [:]
     /// How many writes were acknowledged, over all logs.
     public private(set) var written = 0
     /// How many flushes were, over all logs.

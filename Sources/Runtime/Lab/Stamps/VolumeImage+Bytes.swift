@@ -20,6 +20,11 @@ public struct VolumeImage: ~Copyable, Sendable {
 
     /// What stamped block number `block` holds.
     public borrowing func content(of block: UInt64) throws(LabError) -> StampedBlock.Content {
+        StampedBlock.content(of: try words(of: block))
+    }
+
+    /// The 512 words of block number `block`.
+    public borrowing func words(of block: UInt64) throws(LabError) -> [UInt64] {
         var words = [UInt64](repeating: 0, count: StampedBlock.wordCount)
         let file = self.file
         let count = words.withUnsafeMutableBytes {
@@ -28,7 +33,7 @@ public struct VolumeImage: ~Copyable, Sendable {
         guard count == StampedBlock.size else {
             throw LabError("read block \(block) of \(path)", code: errno)
         }
-        return StampedBlock.content(of: words)
+        return words
     }
 
     /// The 4 KiB blocks in which two files differ, the first `most` of them, and how many in all.
