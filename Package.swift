@@ -108,6 +108,8 @@ let package = Package(
                 "Telemetry", "ControlPlane", "CLinux", "CUring", "LinuxSystem", "BlockStore", "FuseDevice",
                 "SecureChannel", "Netlink", "HostServices",
             ]),
+        runtime(
+            "ProxyRuntime", ["Basics", "HTTPFraming", "Balancing", "LinuxSystem", "Telemetry"]),
         runtime("Simulation", ["Basics", "Quorum", "DiskFormat", "WireFormat", "Replication"]),
         runtime("Lab", ["Basics", "CLinux", "ControlPlane"]),
 
@@ -142,6 +144,8 @@ let package = Package(
         tests("ElectionTests", ["Basics", "Election"]),
         tests("FailoverTests", ["Basics", "Failover"]),
         tests("BalancingTests", ["Basics", "Balancing"]),
+        tests(
+            "ProxyRuntimeTests", ["Basics", "Balancing", "HTTPFraming", "LinuxSystem", "ProxyRuntime"]),
         .testTarget(
             name: "HTTPFramingTests", dependencies: ["Basics", "HTTPFraming"], path: "Tests/HTTPFramingTests",
             exclude: ["cases.txt"], swiftSettings: strict),

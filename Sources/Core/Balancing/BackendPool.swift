@@ -244,7 +244,6 @@ extension BackendPool {
     /// After any change of a server: whoever waits for one that may not serve waits for any, and free places are
     /// filled.
     private mutating func settle(_ server: Int) -> [Grant] {
-        if !servers[server].mayBeChosen { servers[server].credit = 0 }
         if !servers[server].mayServe {
             queue.insert(contentsOf: servers[server].queue, at: 0)
             servers[server].queue.removeAll()

@@ -4,6 +4,7 @@
 #pragma once
 #include "crc32c.h"
 #include "cpu.h"
+#include "epoll.h"
 #include "files.h"
 #include "host.h"
 #include "lab.h"

@@ -1,0 +1,278 @@
+import Balancing
+import Basics
+import HTTPFraming
+import LinuxSystem
+import Telemetry
+
+/// One client's connection in HTTP mode: request after request, each placed for itself.
+///
+///     phase        what is awaited                           ends with
+///     head         the next request's head                   a place, or an answer of ours
+///     waiting      a place at a server                       the place, or 503
+///     connecting   the connection to the server              it stands, another server, or 503
+///     exchange     the request's body out, the response in   both whole, or the connection closed
+///     tunnel       bytes both ways after 101                 both ends
+///     lingering    the client to have read our last bytes    its end, or two seconds
+///     over         nothing
+///
+/// The head of a request is kept until its response begins: an idempotent request without a body that was begun is
+/// sent once more, on a fresh connection, when its server closed without a word (RFC 9112 9.3.1). No other is.
+final class HTTPSession: ProxySocketOwner, ProxyWaiter {
+    enum Phase { case head, waiting, connecting, exchange, tunnel, lingering, over }
+
+    /// How long a client may take to read an answer after which its connection is closed.
+    static let lingerTime = Interval.seconds(2)
+
+    let client: ProxySocket
+    let frontend: ProxyFrontend
+    var origin: ProxySocket?
+    var server: Int?
+    var phase = Phase.head
+    var exchange: HTTPExchange
+    var requestParser: HeadParser
+    var responseParser: HeadParser
+    private var waiter: UInt64 = 0
+    private var isAdvancing = false
+
+    var loop: ProxyLoop { frontend.loop }
+    var timeouts: ProxyConfiguration.Timeouts { frontend.configuration.timeouts }
+
+    init(_ client: ProxySocket, frontend: ProxyFrontend) {
+        self.client = client
+        self.frontend = frontend
+        let limits = frontend.configuration.limits
+        requestParser = HeadParser(.request, limits: limits)
+        responseParser = HeadParser(.response, limits: limits)
+        exchange = HTTPExchange(at: frontend.loop.now)
+    }
+
+    func start() {
+        guard loop.adopt(client, owner: self) else { return }
+        loop.clientCount += 1
+        frontend.clientCount += 1
+        // Who connects and says nothing has as long as who has begun.
+        client.deadline = loop.now + timeouts.head
+    }
+
+    func ready(_ socket: ProxySocket) { advance() }
+
+    /// Goes as far as the bytes that are there allow.
+    func advance() {
+        // A place that becomes free, or a connection that fails at once, comes back here from within.
+        guard !isAdvancing else { return }
+        isAdvancing = true
+        defer { isAdvancing = false }
+        var moved = true
+        while moved {
+            moved =
+                switch phase {
+                case .head: readRequest()
+                case .waiting: watchClient()
+                case .connecting: finishConnecting()
+                case .exchange: pump()
+                case .tunnel: pumpTunnel()
+                case .lingering: linger()
+                case .over: false
+                }
+        }
+    }
+
+    // The request's head.
+
+    private func readRequest() -> Bool {
+        // What an earlier response left goes out first: pipelined answers keep their order.
+        client.flush()
+        // Whoever asks without listening waits until it listens.
+        guard client.pending < ProxySocket.outputMaximum else { return false }
+        client.fill()
+        if client.hasFailed { return close() }
+        let hadBegun = requestParser.hasBegun
+        switch client.withInput({ requestParser.push($0) }) {
+        case .incomplete:
+            if requestParser.hasBegun, !hadBegun {
+                exchange = HTTPExchange(at: loop.now)
+                client.deadline = loop.now + timeouts.head
+            }
+            guard client.isAtEnd else { return false }
+            guard requestParser.hasBegun else {
+                guard client.pending > 0 else { return close() }
+                phase = .lingering
+                return true
+            }
+            return answer(400, ending: "CR")
+        case .refused(let fault):
+            if !hadBegun { exchange = HTTPExchange(at: loop.now) }
+            return answer(fault.status, ending: "PR")
+        case .complete:
+            if !hadBegun { exchange = HTTPExchange(at: loop.now) }
+            return takeRequest()
+        }
+    }
+
+    private func takeRequest() -> Bool {
+        let head = requestParser.head
+        let now = loop.now
+        client.withInput { exchange.take(head, $0, at: now) }
+        // RFC 9110 7.6.2: the last that a counted request reaches answers it.
+        if head.maxForwards == 0, head.method == .options || head.method == .trace {
+            return answer(head.method == .options ? 200 : 501, ending: "LR")
+        }
+        var out: [UInt8] = []
+        let rewrite = RequestRewrite(
+            clientAddress: Array((client.peer?.host ?? "").utf8), cookieName: frontend.cookieName,
+            standInHost: Array(frontend.configuration.name.utf8))
+        client.withInput { rewrite.write(head, $0, into: &out) }
+        exchange.head = out
+        exchange.requestBody = BodyParser(head.requestBody, limits: frontend.configuration.limits)
+        exchange.isRequestChunked = head.requestBody == .chunked
+        readCookie(head)
+        client.consume(head.length)
+        place(avoiding: nil)
+        return true
+    }
+
+    private func readCookie(_ head: MessageHead) {
+        guard !frontend.cookieName.isEmpty else { return }
+        let name = frontend.cookieName
+        let value = client.withInput { CookieText.value(of: name, in: head, $0) }
+        let number = value.map { StickyCookie.parse(client.input[$0]) }
+        switch number {
+        case .none: exchange.cookie = .none
+        case .some(.none): exchange.cookie = .invalid
+        case .some(.some(let number)):
+            let (verdict, server) = frontend.pool.verdict(onCookie: number)
+            exchange.cookie = verdict
+            exchange.sticky = verdict == .valid ? server : nil
+        }
+    }
+
+    // The place and the connection.
+
+    func place(avoiding: Int?) {
+        waiter = loop.waiterNumber()
+        let source = frontend.source(of: client.peer)
+        let sticky = exchange.sticky == avoiding ? nil : exchange.sticky
+        phase = .waiting
+        switch frontend.pool.place(waiter, sticky: sticky, source: source, avoiding: avoiding) {
+        case .placed(let server, _): placed(on: server)
+        case .waits:
+            loop.waiters[waiter] = self
+            client.deadline = loop.now + timeouts.connect
+        case .queueFull: _ = answer(503, ending: "SQ")
+        case .noServer: _ = answer(503, ending: "SC")
+        }
+    }
+
+    func placed(on server: Int) {
+        waiter = 0
+        self.server = server
+        exchange.queueEnd = loop.now
+        exchange.serverName = frontend.pool.servers[server].rules.name
+        connect(to: server, fresh: !exchange.method.isIdempotent)
+        advance()
+    }
+
+    /// A request that may not be repeated gets a fresh connection: an idle one may be closed at this very moment.
+    func connect(to server: Int, fresh: Bool) {
+        client.deadline = .never
+        responseParser.reset()
+        if !fresh, let idle = frontend.takeIdle(server, owner: self) {
+            origin = idle
+            return begin()
+        }
+        origin = frontend.connect(to: server, owner: self, patience: timeouts.connect)
+        phase = .connecting
+        if origin == nil { connectFailed(ending: "SC") }
+    }
+
+    private func finishConnecting() -> Bool {
+        client.fill()
+        if client.hasFailed { return finish(ending: "CC") }
+        guard let connected = origin?.isConnected() else { return false }
+        guard connected else {
+            connectFailed(ending: "SC")
+            return true
+        }
+        begin()
+        return true
+    }
+
+    private func begin() {
+        exchange.connectEnd = loop.now
+        origin?.output += exchange.head
+        phase = .exchange
+        planDeadline()
+    }
+
+    /// Nothing was sent: any request may go to another server, once.
+    func connectFailed(ending: String) {
+        guard let failed = server else { return }
+        releaseOrigin(keep: false)
+        frontend.observed(failed, succeeded: false)
+        guard exchange.retries < 1 else {
+            _ = answer(503, ending: ending)
+            return
+        }
+        exchange.retries += 1
+        if exchange.sticky == failed { exchange.cookie = .down }
+        place(avoiding: failed)
+    }
+
+    /// Gives the server's place back, and its connection for the next request or to be closed.
+    func releaseOrigin(keep: Bool) {
+        guard let server else { return }
+        self.server = nil
+        if let origin {
+            if keep { frontend.park(origin, server) } else { loop.close(origin) }
+        }
+        origin = nil
+        frontend.release(server)
+    }
+
+    private func watchClient() -> Bool {
+        client.fill()
+        if client.hasFailed { return finish(ending: "CQ") }
+        return false
+    }
+
+    func expired(_ socket: ProxySocket) {
+        switch phase {
+        case .head:
+            if requestParser.hasBegun { _ = answer(408, ending: "cR") } else { _ = close() }
+        case .waiting: _ = answer(503, ending: "sQ")
+        case .connecting: connectFailed(ending: "sC")
+        case .exchange: exchangeExpired()
+        case .tunnel: _ = finish(ending: "cD")
+        case .lingering, .over: _ = close()
+        }
+        advance()
+    }
+
+    // The end.
+
+    /// Ends the exchange without another word to the client: what it has may not look complete (RFC 9112 8).
+    func finish(ending: String) -> Bool {
+        exchange.ending = ending
+        writeLine()
+        releaseOrigin(keep: false)
+        return close()
+    }
+
+    func close() -> Bool {
+        guard phase != .over else { return false }
+        phase = .over
+        if waiter != 0, loop.waiters.removeValue(forKey: waiter) != nil { _ = frontend.pool.cancel(waiter) }
+        releaseOrigin(keep: false)
+        loop.close(client)
+        loop.clientCount -= 1
+        frontend.clientCount -= 1
+        return false
+    }
+
+    /// Gives up a place that is waited for.
+    func stopWaiting() {
+        guard waiter != 0 else { return }
+        if loop.waiters.removeValue(forKey: waiter) != nil { _ = frontend.pool.cancel(waiter) }
+        waiter = 0
+    }
+}

@@ -1,0 +1,82 @@
+public import Balancing
+public import Basics
+public import HTTPFraming
+public import LinuxSystem
+
+/// One proxy: where it listens, which servers are behind it, and what it does between them.
+public struct ProxyConfiguration: Sendable {
+    /// What is between the client and the server.
+    public enum Mode: String, Sendable, CaseIterable {
+        /// Connections are passed through.
+        case tcp
+        /// Each request is placed.
+        case http
+    }
+
+    /// One server.
+    public struct Server: Sendable {
+        public var rules: BackendPool.ServerRules
+        public var address: SocketAddress
+
+        public init(rules: BackendPool.ServerRules, address: SocketAddress) {
+            self.rules = rules
+            self.address = address
+        }
+    }
+
+    /// What a check asks.
+    public enum Check: Sendable, Equatable {
+        case off
+        /// A connection is accepted.
+        case tcp
+        /// `GET` of the path is answered with a status in the range.
+        case http(path: String, host: String, statuses: ClosedRange<Int>)
+    }
+
+    /// How long is waited for what.
+    public struct Timeouts: Sendable, Equatable {
+        /// For a connection to a server, and for a place in the queue.
+        public var connect = Interval.seconds(5)
+        /// For the client to send or take more.
+        public var client = Interval.seconds(30)
+        /// For the server to send or take more.
+        public var server = Interval.seconds(30)
+        /// For a whole request head, from its first byte: who sends slowly does not hold a place.
+        public var head = Interval.seconds(10)
+        /// For the next request on a connection of a client.
+        public var idle = Interval.seconds(60)
+        /// For more on an upgraded connection, or one in TCP mode.
+        public var tunnel = Interval.seconds(3600)
+        /// For a check.
+        public var check = Interval.seconds(2)
+
+        public init() {}
+    }
+
+    public var name: String
+    public var listen: SocketAddress
+    public var mode = Mode.http
+    public var balance = BackendPool.Method.roundrobin
+    /// The cookie that keeps a client on its server; nil for none.
+    public var cookieName: String?
+    public var servers: [Server]
+    public var check = Check.tcp
+    public var health = ServerHealth.Rules()
+    public var timeouts = Timeouts()
+    public var limits = HTTPLimits()
+    /// Most who wait for any server, and for each one.
+    public var queueLimit = 128
+    /// Idle connections kept to each server.
+    public var idleLimit = 64
+    /// A line of the PROXY protocol, version 1, before a connection's first byte in TCP mode.
+    public var sendsProxyLine = false
+    /// The key of cookies and source hashes, at least 16 bytes: the same on both proxies.
+    public var key: [UInt8]
+
+    public init(name: String, listen: SocketAddress, servers: [Server], key: [UInt8]) {
+        self.name = name
+        self.listen = listen
+        self.servers = servers
+        self.key = key
+    }
+}

@@ -1,0 +1,23 @@
+public import LinuxSystem
+
+/// Why the proxies of this machine do not run.
+public enum ProxyError: Error, Sendable, Equatable {
+    /// The address of one proxy cannot be listened on.
+    case cannotListen(proxy: String, SystemError)
+    /// No proxy is named in the settings.
+    case nothingToDo(file: String)
+    case system(SystemError)
+}
+
+extension ProxyError: CustomStringConvertible {
+    /// One sentence for the operator.
+    public var description: String {
+        switch self {
+        case .cannotListen(let proxy, let error):
+            "the proxy '\(proxy)' cannot listen: \(error); no proxy runs on this machine. Stop whoever has that port"
+                + " (`ss -ltnp` names it), or write another 'proxies.\(proxy).listen'"
+        case .nothingToDo(let file): "\(file) names no proxies; add 'proxies', or do not start this"
+        case .system(let error): "\(error); no proxy runs on this machine"
+        }
+    }
+}
