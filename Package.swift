@@ -109,7 +109,11 @@ let package = Package(
                 "SecureChannel", "Netlink", "HostServices",
             ]),
         runtime(
-            "ProxyRuntime", ["Basics", "HTTPFraming", "Balancing", "LinuxSystem", "Telemetry"]),
+            "ProxyRuntime",
+            [
+                "Basics", "HTTPFraming", "Balancing", "LinuxSystem", "SecureChannel", "Settings", "Telemetry",
+                "WitnessRuntime",
+            ]),
         runtime("Simulation", ["Basics", "Quorum", "DiskFormat", "WireFormat", "Replication"]),
         runtime("Lab", ["Basics", "CLinux", "ControlPlane"]),
 
@@ -118,7 +122,7 @@ let package = Package(
             "tandem",
             [
                 "Basics", "Settings", "Telemetry", "ControlPlane", "WitnessRuntime", "Provisioning",
-                "NodeRuntime",
+                "NodeRuntime", "ProxyRuntime",
             ]),
         command("tandem-simulate", ["Simulation"]),
         command("tandem-lab", ["Lab", "Basics"]),

@@ -2,7 +2,7 @@ import Basics
 import Settings
 import Testing
 
-/// The settings of the design's first page, without the proxies that this version does not have.
+/// The settings of the design's first page, without its proxies, which have tests of their own.
 let example = """
     cluster: lab
     secret: /etc/tandem/secret

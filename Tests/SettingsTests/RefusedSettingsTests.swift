@@ -203,9 +203,6 @@ struct RefusedSettingsTests {
                 "t.yaml:13:46: 'fsid' in 'groups.files.export.options' is set by Tandem, the same on both nodes;"
                     + " remove it"),
             Refusal(
-                "groups:\n", "proxies: { web: { listen: 0.0.0.0:80 } }\ngroups:\n",
-                "t.yaml:7:10: 'proxies' is not in this version; remove it and keep the proxy that you have"),
-            Refusal(
                 "groups:\n", "groups:\n  empty: { on-stuck: wait }\n",
                 "t.yaml:8:10: 'groups.empty' has nothing to do; expected 'volume', 'address' or both"),
         ])

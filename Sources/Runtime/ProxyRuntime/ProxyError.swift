@@ -6,6 +6,8 @@ public enum ProxyError: Error, Sendable, Equatable {
     case cannotListen(proxy: String, SystemError)
     /// No proxy is named in the settings.
     case nothingToDo(file: String)
+    /// The cluster's secret, from which the key of the cookies is made, cannot be had.
+    case secret(String)
     case system(SystemError)
 }
 
@@ -17,6 +19,7 @@ extension ProxyError: CustomStringConvertible {
             "the proxy '\(proxy)' cannot listen: \(error); no proxy runs on this machine. Stop whoever has that port"
                 + " (`ss -ltnp` names it), or write another 'proxies.\(proxy).listen'"
         case .nothingToDo(let file): "\(file) names no proxies; add 'proxies', or do not start this"
+        case .secret(let reason): "\(reason); no proxy runs on this machine"
         case .system(let error): "\(error); no proxy runs on this machine"
         }
     }

@@ -21,6 +21,7 @@ extension Settings {
             lines.append("witness.after-restart = \(witness.afterRestart.rawValue)")
         }
         for group in groups { lines += canonicalLines(of: group) }
+        for proxy in proxies { lines += proxy.canonicalLines }
         return lines.sorted()
     }
 

@@ -33,6 +33,8 @@ public struct Settings: Sendable, Equatable {
     public var deviceDirectory: String
     /// `groups`: at least one, sorted by name.
     public var groups: [Group]
+    /// `proxies`: sorted by name; may be empty.
+    public var proxies: [Proxy] = []
 }
 
 extension Settings {

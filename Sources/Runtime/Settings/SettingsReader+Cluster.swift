@@ -18,11 +18,6 @@ extension SettingsReader {
     /// The settings in `root`; meaningless once a problem is noted.
     mutating func settings(_ root: YamlNode, file: String) -> Settings? {
         guard let top = section(root, path: "", keys: Self.topKeys) else { return nil }
-        if let proxies = top.entries["proxies"] {
-            note(
-                proxies.position,
-                "'proxies' is not in this version; remove it and keep the proxy that you have")
-        }
         let cluster = cluster(in: top)
         let nodes = nodes(in: top)
         var settings = Settings(
@@ -42,6 +37,7 @@ extension SettingsReader {
             deviceDirectory: path("device-directory", in: top, otherwise: Settings.Default.deviceDirectory),
             groups: [])
         settings.groups = groups(in: top, of: settings)
+        settings.proxies = proxies(in: top)
         noteContradictions(in: settings, top: top)
         return settings
     }

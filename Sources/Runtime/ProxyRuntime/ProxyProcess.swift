@@ -1,0 +1,122 @@
+import Balancing
+import Basics
+import Glibc
+import LinuxSystem
+import SecureChannel
+public import Settings
+import WitnessRuntime
+
+/// `tandem proxy`: the settings' proxies, until a signal ends them.
+public enum ProxyProcess {
+    /// Runs all proxies of the settings until SIGTERM or SIGINT; the access log goes to standard output. Call it before
+    /// any other thread starts.
+    public static func run(settings: Settings) throws(ProxyError) {
+        guard !settings.proxies.isEmpty else { throw .nothingToDo(file: settings.file) }
+        let key: [UInt8]
+        do throws(SecretFileError) {
+            // The same on every machine of the cluster, so that each honours the cookies of the other.
+            key = try SecretFile.load(settings.secretPath).messageKey(
+                cluster: settings.cluster, purpose: "proxy cookies")
+        } catch {
+            throw .secret("\(error)")
+        }
+        let signals: ProxySignals
+        do throws(SystemError) { signals = try ProxySignals() } catch { throw .system(error) }
+        let server = try ProxyServer(settings.proxies.compactMap { configuration($0, key: key) })
+        let outcome: Result<Void, ProxyError>
+        do throws(SystemError) {
+            let watch = try SystemThread(name: "signals") { signals.run { server.stop() } }
+            outcome = Result { () throws(ProxyError) in try server.run(log: writeLog) }
+            signals.stop()
+            watch.join()
+        } catch {
+            throw .system(error)
+        }
+        try outcome.get()
+    }
+
+    private static func writeLog(_ lines: [UInt8]) {
+        var rest = lines[...]
+        while !rest.isEmpty {
+            let count = Glibc.write(1, Array(rest), rest.count)
+            if count < 0, errno == EINTR { continue }
+            // A log that nobody takes stops no request.
+            guard count > 0 else { return }
+            rest = rest.dropFirst(count)
+        }
+    }
+
+    /// What the settings say, as the loop takes it.
+    static func configuration(_ proxy: Settings.Proxy, key: [UInt8]) -> ProxyConfiguration? {
+        func address(_ endpoint: Settings.Proxy.Endpoint) -> SocketAddress? {
+            SocketAddress(host: "\(endpoint.address)", port: endpoint.port)
+        }
+        guard let listen = address(proxy.listen) else { return nil }
+        let servers = proxy.servers.compactMap { server in
+            address(server.endpoint).map {
+                ProxyConfiguration.Server(
+                    rules: BackendPool.ServerRules(
+                        name: server.name, weight: server.weight, isBackup: server.isBackup,
+                        limit: server.limit), address: $0)
+            }
+        }
+        var configuration = ProxyConfiguration(
+            name: proxy.name, listen: listen, servers: servers, key: key)
+        configuration.mode = proxy.mode == .tcp ? .tcp : .http
+        configuration.balance =
+            switch proxy.balance {
+            case .roundrobin: .roundrobin
+            case .leastconn: .leastconn
+            case .source: .source
+            }
+        configuration.cookieName = proxy.sticky == .cookie ? proxy.cookie : nil
+        configuration.check =
+            switch proxy.check.kind {
+            case .none: .off
+            case .tcp: .tcp
+            case .http(let path): .http(path: path, host: proxy.name, statuses: 200...399)
+            }
+        configuration.health.interval = proxy.check.interval
+        configuration.health.fastInterval = min(proxy.check.interval, .milliseconds(500))
+        configuration.health.rise = proxy.check.rise
+        configuration.health.fall = proxy.check.fall
+        configuration.timeouts.check = proxy.check.timeout
+        configuration.timeouts.connect = proxy.timeouts.connect
+        configuration.timeouts.client = proxy.timeouts.client
+        configuration.timeouts.server = proxy.timeouts.server
+        configuration.timeouts.head = proxy.timeouts.head
+        configuration.timeouts.idle = proxy.timeouts.idle
+        configuration.timeouts.tunnel = proxy.timeouts.tunnel
+        configuration.queueLimit = proxy.queue
+        configuration.sendsProxyLine = proxy.sendsProxyLine
+        return configuration
+    }
+}
+
+/// Waits for SIGTERM or SIGINT on a thread of its own.
+private final class ProxySignals: Sendable {
+    private let signals: SignalQueue
+    private let end: EventCounter
+
+    /// Blocks the signals in the calling thread and all that it starts from now on.
+    init() throws(SystemError) {
+        signals = try SignalQueue([SIGTERM, SIGINT])
+        end = try EventCounter()
+    }
+
+    /// Calls `body` at the first signal; returns then, or after `stop`.
+    func run(_ body: () -> Void) {
+        var poll = PollSet()
+        poll.add(signals.descriptor.raw, .readable)
+        poll.add(end.descriptor.raw, .readable)
+        do throws(SystemError) {
+            try poll.wait(until: .never)
+            if try signals.next() != nil { body() }
+        } catch {
+            // Without signals nobody could end the process in order: end it now.
+            body()
+        }
+    }
+
+    func stop() { end.signal() }
+}
