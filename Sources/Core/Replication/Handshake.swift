@@ -70,12 +70,13 @@ public enum Handshake {
     }
 
     /// Whether `holder` is Primary, its disk has failed, and the newest record says that the other's copy, a whole one
-    /// of the same state of the data, is the only one.
+    /// of the same state of the data, is the only one; or of the state that followed under that very record.
     private static func holderWithoutDisk(_ holder: Hello, _ copy: Hello) -> NodeIndex? {
         guard holder.isPrimary, !copy.isPrimary, holder.condition == CopyCondition.failed.rawValue,
             copy.condition == CopyCondition.consistent.rawValue, copy.current != .none,
-            copy.current == holder.current, let record = newer(holder.record, copy.record),
-            record.holder == holder.node, record.copies == NodeSet(copy.node)
+            let record = newer(holder.record, copy.record),
+            record.holder == holder.node, record.copies == NodeSet(copy.node),
+            copy.current == holder.current || copy.bitmap == holder.current && copy.record == record
         else { return nil }
         return holder.node
     }
