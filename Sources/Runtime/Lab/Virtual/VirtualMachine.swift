@@ -171,8 +171,10 @@ public struct VirtualMachine: Sendable {
         return Int(last.split(separator: " ").first ?? "") ?? 0
     }
 
+    /// Found by its words: the program's file may have been replaced since.
     private func diskProcess(_ words: String) -> Int32? {
-        host.processes(running: host.program).first { number in
+        guard let first = host.first else { return nil }
+        return ProcessTable.sharing(namespaceOf: first.number).first { number in
             guard let line = TextFile.bytes("/proc/\(number)/cmdline") else { return false }
             let text = line.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }.joined(
                 separator: " ")

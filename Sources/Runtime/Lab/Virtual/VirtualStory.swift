@@ -18,7 +18,7 @@ public enum VirtualStories {
             ) {
                 run throws(LabError) in try holderLosesPower(run)
             },
-            VirtualStory(name: "both lose power under writes: what was flushed is there") {
+            VirtualStory(name: "both lose power under writes, three times: what was flushed is there") {
                 run throws(LabError) in try bothLosePower(run)
             },
             VirtualStory(name: "control: disks that lie about flushes are found out") {
@@ -54,17 +54,20 @@ public enum VirtualStories {
 
     private static func bothLosePower(_ run: VirtualStoryRun) throws(LabError) {
         try run.begin(mounts: false)
-        try run.startWriters(on: "node1", path: LabSettings.device)
-        try run.waitForWrites(400)
-        try run.cutPower(["node1", "node2"])
-        try run.turnOn(["node2", "node1"])
-        let first = try run.waitSettled()
-        try run.check(.flushed, LabSettings.device, on: first)
-        try run.startWriters(on: first, path: LabSettings.device)
+        var writing = "node1"
+        for round in 1...3 {
+            try run.startWriters(on: writing, path: LabSettings.device)
+            try run.waitForWrites(400)
+            try run.cutPower(["node1", "node2"])
+            try run.turnOn(round == 1 ? ["node1", "node2"] : ["node2", "node1"])
+            writing = try run.waitSettled()
+            try run.check(.flushed, LabSettings.device, on: writing)
+        }
+        try run.startWriters(on: writing, path: LabSettings.device)
         try run.waitForWrites(200)
-        try run.stopWriters(on: first)
-        try run.check(.flushed, LabSettings.device, on: first)
-        try run.compareCopies(primary: first)
+        try run.stopWriters(on: writing)
+        try run.check(.flushed, LabSettings.device, on: writing)
+        try run.compareCopies(primary: writing)
     }
 
     private static func disksLie(_ run: VirtualStoryRun) throws(LabError) {

@@ -48,22 +48,29 @@ public struct VolatileDisk: Sendable {
     /// Serves one connection to its end and gives the number of sectors that were lost with it: none when the machine
     /// said goodbye, all that are in memory when it was cut off.
     public func run() throws(LabError) -> Int {
-        let file = clinux_open(image, O_RDWR | O_CLOEXEC, 0)
-        guard file >= 0 else { throw LabError("open \(image)", code: errno) }
-        let size = Int(lseek(file, 0, SEEK_END))
         let listener = try DiskSocket.listen(at: socket)
         let connection = accept(listener, nil, nil)
         guard connection >= 0 else { throw LabError("accept on \(socket)", code: errno) }
         close(listener)
+        defer { close(connection) }
+        return try serve(connection)
+    }
+
+    /// Serves one connection that is open.
+    func serve(_ connection: Int32) throws(LabError) -> Int {
+        let file = clinux_open(image, O_RDWR | O_CLOEXEC, 0)
+        guard file >= 0 else { throw LabError("open \(image)", code: errno) }
+        defer { close(file) }
+        let size = Int(lseek(file, 0, SEEK_END))
         guard
             let shadow = mmap(
                 nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0),
             shadow != MAP_FAILED
         else { throw LabError("map \(size) bytes", code: errno) }
+        defer { munmap(shadow, size) }
         var session = Session(
             stream: DiskSocket(connection), file: file, size: size, cache: cache, lie: socket + ".lies",
             shadow: shadow, generator: SeededGenerator(seed: seed))
-        defer { munmap(shadow, size) }
         try session.greet()
         while true {
             switch try session.serveOne() {
