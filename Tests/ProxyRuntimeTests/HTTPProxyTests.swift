@@ -156,7 +156,10 @@ struct ProxyFaultTests {
         #expect(stage.servers[0].count.withLock { $0 } == 2)
         #expect(try stage.client().get("/close", method: "POST", body: "x").status == 502)
         #expect(stage.servers[0].count.withLock { $0 } == 3)
-        let lines = try stage.lines(2)
+        // Without a body too: it is the method that forbids it.
+        #expect(try stage.client().get("/close", method: "POST").status == 502)
+        #expect(stage.servers[0].count.withLock { $0 } == 4)
+        let lines = try stage.lines(3)
         #expect(lines[0].contains(" SH-- ") && lines[0].contains("/1 0/0 "))
     }
 
@@ -181,7 +184,10 @@ struct ProxyFaultTests {
         let address = dead.address
         dead.close()
         let stage = try Stage(servers: 1) { configuration in
-            configuration.servers.insert(.init(rules: .init(name: "dead"), address: address), at: 0)
+            // By its weight it would be chosen again and again.
+            configuration.servers[0].rules.weight = 1
+            configuration.servers.insert(
+                .init(rules: .init(name: "dead", weight: 256), address: address), at: 0)
         }
         let client = try stage.client()
         for _ in 0..<4 { #expect(try client.get("/body", method: "POST", body: "x").body == "x") }
@@ -244,6 +250,7 @@ struct ProxyFaultTests {
         try stage.ask("/name") { $0.status == 200 }
         let client = try stage.client()
         for _ in 0..<6 { #expect(try client.get("/name").body == "web1") }
+        #expect(try stage.lines(7).allSatisfy { $0.contains("/0 0/0 ") }, "nobody was sent to it first")
         let back = try LittleServer("away", at: address)
         try stage.start(back)
         try stage.ask("/name") { $0.body == "away" }
