@@ -18,10 +18,15 @@ struct Volume: ParsableCommand {
     @Option(help: "Rounds, which alternate between the layers.") var rounds = 3
     @Flag(help: "Copies on the directory's disk, not in memory.") var disk = false
     @Flag(help: "Only what needs nothing of the product.") var floors = false
+    @Option(help: "Only this layer, by its name in the table; may be repeated.") var layer: [String] = []
 
     func validate() throws {
         guard milliseconds >= 100, rounds >= 1 else {
             throw ValidationError("at least 100 milliseconds and one round")
+        }
+        for name in layer where BenchLayer(rawValue: name) == nil {
+            let names = BenchLayer.allCases.map { "'\($0.rawValue)'" }.joined(separator: ", ")
+            throw ValidationError("there is no layer '\(name)'; there are \(names)")
         }
     }
 
@@ -31,7 +36,7 @@ struct Volume: ParsableCommand {
             directory: try LabDirectory(path), product: try LabTopology.findProduct(), helper: "tandem-lab")
         var bench = VolumeBench(
             lab: lab, tools: tools, milliseconds: milliseconds, rounds: rounds, onDisk: disk,
-            floorsOnly: floors)
+            floorsOnly: floors, only: layer.compactMap(BenchLayer.init(rawValue:)))
         try bench.run()
     }
 }

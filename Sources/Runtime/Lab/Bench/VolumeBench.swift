@@ -15,7 +15,8 @@ public struct VolumeBench {
     private let disk = LabDirectory.diskInside
 
     public init(
-        lab: LabTopology, tools: String, milliseconds: UInt64, rounds: Int, onDisk: Bool, floorsOnly: Bool
+        lab: LabTopology, tools: String, milliseconds: UInt64, rounds: Int, onDisk: Bool, floorsOnly: Bool,
+        only: [BenchLayer] = []
     ) {
         self.lab = lab
         self.tools = tools
@@ -23,7 +24,8 @@ public struct VolumeBench {
         self.rounds = rounds
         self.onDisk = onDisk
         layers = BenchLayer.allCases.filter {
-            !(floorsOnly && $0.needsProduct) && !(onDisk && $0 == .network)
+            (only.isEmpty || only.contains($0)) && !(floorsOnly && $0.needsProduct)
+                && !(onDisk && $0 == .network)
         }
     }
 
@@ -135,7 +137,10 @@ public struct VolumeBench {
 
     /// The one file of the volume's FUSE mount, as the loop device uses it.
     private func fuseFile() throws(LabError) -> String {
-        let script = "grep -E ' - fuse[. ]' /proc/self/mountinfo | cut -d ' ' -f 5"
+        // Mounts of the host are seen here too: only what lies in the node's own directory is its.
+        let script =
+            "grep -E '^[^ ]+ [^ ]+ [^ ]+ [^ ]+ /run/tandem/.* - fuse[. ]' /proc/self/mountinfo"
+            + " | cut -d ' ' -f 5"
         let places = try perform(script, on: "node1").split(separator: "\n")
         guard let place = places.first else { throw LabError("no FUSE mount on node1") }
         let file = try perform("find \(place) -type f | head -n 1", on: "node1").split(separator: "\n").first
