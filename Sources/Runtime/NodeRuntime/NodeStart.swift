@@ -141,7 +141,8 @@ enum NodeStart {
             waitForPeer: settings.waitForPeer)
         let configuration = VolumeConfiguration(
             name: "\(group.name)/\(volume.name)", replica: replica, seed: random(),
-            pingInterval: .milliseconds(300))
+            pingInterval: .milliseconds(300),
+            spin: Processors.count > 1 ? .microseconds(30) : .milliseconds(0))
         do throws(VolumeError) {
             return try Volume(configuration, backing: backing, metadata: metadata, report: report)
         } catch {

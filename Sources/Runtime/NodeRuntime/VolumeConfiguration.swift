@@ -10,7 +10,7 @@ public struct VolumeConfiguration: Sendable {
     public var peerSilence: Interval
     /// How often a sign of life is asked for.
     public var pingInterval: Interval
-    /// How long to look for work without sleeping; none on machines without idle cores.
+    /// How long at most to look for work without sleeping (`SpinGauge`); zero where there is one processor only.
     public var spin: Interval
     /// Tests only: the fdatasync of these points is not made and reported done (`SyncPoint`).
     public var omittedSyncs: Set<SyncPoint>
@@ -22,7 +22,7 @@ public struct VolumeConfiguration: Sendable {
     public init(
         name: String, replica: ReplicaConfiguration, seed: UInt64,
         peerSilence: Interval = .milliseconds(2500),
-        pingInterval: Interval = .milliseconds(800), spin: Interval = .milliseconds(0),
+        pingInterval: Interval = .milliseconds(800), spin: Interval = .microseconds(30),
         omittedSyncs: Set<SyncPoint> = [], diskRecorder: (@Sendable (DiskCall) -> Void)? = nil
     ) {
         self.name = name

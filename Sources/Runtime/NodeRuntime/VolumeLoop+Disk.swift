@@ -124,7 +124,8 @@ extension VolumeLoop {
         let done = progress[slot]
         ring.read(
             backing.descriptor, into: slots.page(slot) + done, count: Int(range.length) - done,
-            at: range.offset + UInt64(done), tag: Operation.readData.tag(slot))
+            at: range.offset + UInt64(done), tag: Operation.readData.tag(slot),
+            aside: backing.access == .buffered)
     }
 
     mutating func readEnded(_ slot: SlotIndex, _ result: Int32) {

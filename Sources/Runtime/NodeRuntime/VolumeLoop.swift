@@ -45,6 +45,9 @@ struct VolumeLoop: ~Copyable {
     var now = Instant.now()
     var actions: [ReplicaAction] = []
     var followUps: [FollowUp] = []
+    /// For waits with no request of the device in flight, and with some.
+    var idleGauge: SpinGauge
+    var busyGauge: SpinGauge
     var timers = [Instant](repeating: .never, count: ReplicaTimer.allCases.count)
     var counters = VolumeCounters()
     var isStopping = false
@@ -123,6 +126,8 @@ struct VolumeLoop: ~Copyable {
         zeroes = means.zeroes
         storeBuffer = means.storeBuffer
         link = means.link
+        idleGauge = SpinGauge(limit: configuration.spin)
+        busyGauge = idleGauge
         store.sequence = start.sequence
         store.nextSlot = start.nextSlot
         replica = Replica(
@@ -143,7 +148,6 @@ struct VolumeLoop: ~Copyable {
             // Memory that an operation of the ring still uses must not go.
             if isStopping, diskInFlight == 0, link.isVacant { break }
             try wait()
-            now = .now()
             while let completion = ring.next() { take(completion) }
             fireTimers()
         }
@@ -154,14 +158,32 @@ struct VolumeLoop: ~Copyable {
 
     private mutating func wait() throws(SystemError) {
         counters.wakeUps &+= 1
-        if configuration.spin.nanoseconds > 0 {
-            let end = Instant.now() + configuration.spin
-            repeat {
-                ring.submit()
-                if ring.hasCompletion { return }
-            } while Instant.now() < end
+        let start = Instant.now()
+        // Two kinds of waits, each of its own length: for the next request, and for the end of those in flight.
+        let isIdle = freeClients.count == SlotLayout.client.count
+        var gauge = isIdle ? idleGauge : busyGauge
+        if session == nil || !gauge.isWorthwhile || !look(from: start, &gauge) {
+            try ring.wait(until: nextDeadline())
+            now = .now()
+            gauge.slept(now.since(start))
         }
-        try ring.wait(until: nextDeadline())
+        if isIdle { idleGauge = gauge } else { busyGauge = gauge }
+    }
+
+    /// Looks for work for a moment, without sleeping; true when there is some.
+    private mutating func look(from start: Instant, _ gauge: inout SpinGauge) -> Bool {
+        if ring.hasPrepared { ring.submit() }
+        var last = start
+        while true {
+            now = .now()
+            if ring.hasWork {
+                ring.submit()
+                gauge.found()
+                return true
+            }
+            if gauge.isOver(start, last, now) { return false }
+            last = now
+        }
     }
 
     private func nextDeadline() -> Instant {

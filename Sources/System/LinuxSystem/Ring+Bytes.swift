@@ -1,4 +1,5 @@
 public import Basics
+import CLinux
 import CUring
 import Glibc
 
@@ -20,9 +21,11 @@ public struct Ring: ~Copyable {
 
     /// A ring with room for `entries` operations between two submissions.
     public init(entries: UInt32) throws(SystemError) {
-        // One thread only, which runs the kernel's deferred work when it waits and is never interrupted for it: from
-        // 6.1 on. An older kernel refuses the flags and gets a plain ring.
-        let preferred = UInt32(IORING_SETUP_SINGLE_ISSUER) | UInt32(IORING_SETUP_DEFER_TASKRUN)
+        // One thread only, which runs the kernel's deferred work when it waits and is never interrupted for it, and
+        // sees in memory that there is some: from 6.1 on. An older kernel refuses the flags and gets a plain ring.
+        let preferred =
+            UInt32(IORING_SETUP_SINGLE_ISSUER) | UInt32(IORING_SETUP_DEFER_TASKRUN)
+            | UInt32(IORING_SETUP_TASKRUN_FLAG)
         var code = io_uring_queue_init(entries, &ring, preferred)
         if code == -EINVAL { code = io_uring_queue_init(entries, &ring, 0) }
         guard code == 0 else { throw SystemError(operation: "io_uring_setup", subject: "", code: -code) }
@@ -47,13 +50,16 @@ public struct Ring: ~Copyable {
         io_uring_sqe_set_data64(entry, tag)
     }
 
-    /// pread(2).
+    /// pread(2). `aside`: by a thread of the kernel's, even if the bytes are in memory, so that a long copy runs beside
+    /// the caller.
     public mutating func read(
-        _ descriptor: Int32, into bytes: UnsafeMutableRawPointer, count: Int, at offset: UInt64, tag: UInt64
+        _ descriptor: Int32, into bytes: UnsafeMutableRawPointer, count: Int, at offset: UInt64, tag: UInt64,
+        aside: Bool = false
     ) {
         let entry = entry()
         io_uring_prep_read(entry, descriptor, bytes, UInt32(count), offset)
         io_uring_sqe_set_data64(entry, tag)
+        if aside { entry.pointee.flags |= 1 << 4 }  // IOSQE_ASYNC
     }
 
     /// pwrite(2).
@@ -127,19 +133,31 @@ public struct Ring: ~Copyable {
         }
     }
 
+    /// Whether something was prepared and not given in.
+    public var hasPrepared: Bool {
+        mutating get { io_uring_sq_ready(&ring) > 0 }
+    }
+
     /// Gives in what is prepared and lets what has completed come out, without waiting.
     public mutating func submit() {
         enters += 1
         io_uring_submit_and_get_events(&ring)
     }
 
-    /// Whether a completion is there.
-    public var hasCompletion: Bool {
-        mutating get { io_uring_cq_ready(&ring) > 0 }
+    /// Whether a completion is there, or work of the kernel's that may end in one: `submit` then makes it. Makes no
+    /// system call itself, so that it may be asked again and again.
+    public var hasWork: Bool {
+        mutating get {
+            io_uring_cq_ready(&ring) > 0 || clinux_load_acquire(ring.sq.kflags) & Self.workFlags != 0
+        }
     }
 
-    /// The next completion that is there.
+    /// IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN
+    private static let workFlags: UInt32 = 1 << 1 | 1 << 2
+
+    /// The next completion that is there; makes no system call.
     public mutating func next() -> Completion? {
+        guard io_uring_cq_ready(&ring) > 0 else { return nil }
         var entry: UnsafeMutablePointer<io_uring_cqe>?
         guard io_uring_peek_cqe(&ring, &entry) == 0, let entry else { return nil }
         let completion = Completion(tag: io_uring_cqe_get_data64(entry), result: entry.pointee.res)
