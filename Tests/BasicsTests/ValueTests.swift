@@ -48,7 +48,7 @@ struct ValueTests {
         #expect(late.since(Instant(nanoseconds: 5)) == Interval(nanoseconds: .max - 10))
     }
 
-    /// Computed with the authors' C code for SplitMix64 seed 0 and four outputs of xoshiro256**.
+    /// The first two numbers of seed 0, by a second transcription of the two algorithms in another language.
     @Test("the generator gives the same numbers everywhere, and labels give others")
     func generator() {
         var random = SeededGenerator(seed: 0)

@@ -20,7 +20,7 @@ struct PeerSign: Sendable, Equatable {
     var isBlocked = false
 }
 
-/// What travels on the session between the nodes, inside the sealed channel (`Docs/Formats/peer.md`).
+/// What travels on the session between the nodes, inside the sealed channel.
 enum PeerMessage: Sendable, Equatable {
     /// First, from both: version, the mark of the settings, the process.
     case hello(version: UInt16, node: NodeIndex, settings: UInt64, life: Mark)
