@@ -268,6 +268,20 @@ struct ReplicaStoryTests {
         #expect(pair[.first].logged.isEmpty)
     }
 
+    @Test("a log is not cleared by a disk that has just refused the bitmap which takes its place")
+    func replayNotStored() {
+        let pair = Pair.serving()
+        pair.write(9, 5, slot: 0)
+        pair.crash(.first)
+        let logged = pair[.first].logged
+        pair[.first].failsDisk = true
+        pair[.first].stores = []
+        pair.restart(.first)
+        #expect(!logged.isEmpty)
+        #expect(pair[.first].stores.first == .logReplay)
+        #expect(!pair[.first].stores.contains(.logCleared))
+    }
+
     @Test("an own disk error is answered when the record has changed, by what the peer has")
     func ownDiskError() {
         let pair = Pair.serving()

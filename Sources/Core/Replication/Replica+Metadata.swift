@@ -11,6 +11,15 @@ enum MetaStep: Sendable {
     case log(SyncPoint)
     /// fdatasync of the backing file.
     case data(SyncPoint)
+
+    /// Whether it may take marks away that an earlier step, if that failed, has not put elsewhere: a disk that has
+    /// failed may well take this one, and work again later.
+    var relaxesEarlier: Bool {
+        switch self {
+        case .bitmap, .log: true
+        case .superblock, .data: false
+        }
+    }
 }
 
 /// What follows when all steps of a job are durable.
@@ -66,6 +75,7 @@ extension Replica {
                 continue
             }
             jobs[0].next += 1
+            if isDiskFailed, job.steps[job.next].relaxesEarlier { continue }
             switch job.steps[job.next] {
             case .superblock(let point):
                 jobRunning = true
