@@ -175,7 +175,23 @@ struct InitializationTests {
     @Test("without a witness nothing is made, and the sentence names it")
     func noWitness() throws {
         let cluster = try Cluster("none")
-        #expect(refusal { _ = try cluster.initialize("node1") }.contains("the witness cannot be asked"))
+        let text = refusal { _ = try cluster.initialize("node1") }
+        #expect(text.contains("the witness cannot be asked"))
+        #expect(text.contains("start `tandem witness`"))
+        #expect(!cluster.exists("node1.img"))
+        #expect(!cluster.exists("node1.img.tandem"))
+    }
+
+    @Test("with another secret than the witness's nothing is made, and the sentence is of the secret alone")
+    func wrongSecret() throws {
+        let cluster = try Cluster("secret")
+        try cluster.startWitness()
+        #expect(unlink(cluster.directory + "/secret") == 0)
+        try SecretFile.create(cluster.directory + "/secret")
+        let text = refusal { _ = try cluster.initialize("node1") }
+        #expect(text.contains("secret differs from ours; copy the secret's file"))
+        // It runs and it was reached: who is told to start it looks in the wrong place.
+        #expect(!text.contains("start"))
         #expect(!cluster.exists("node1.img"))
         #expect(!cluster.exists("node1.img.tandem"))
     }

@@ -10,6 +10,8 @@ import WireFormat
 final class Pair {
     enum Place: Hashable {
         case disk(NodeIndex)
+        /// The disk's answers to reads of the device.
+        case reads(NodeIndex)
         /// Frames to that node.
         case link(NodeIndex)
         case arbiter
@@ -142,7 +144,7 @@ final class Pair {
 
     /// The power of a node is cut: what was not synced is gone.
     func crash(_ node: NodeIndex) {
-        queue.removeAll { $0.place == .disk(node) || $0.place == .link(node) }
+        queue.removeAll { [.disk(node), .reads(node), .link(node)].contains($0.place) }
         self[node].blocks = self[node].durable
         self[node].isConnected = false
         self[node].answers = [:]
@@ -197,7 +199,7 @@ final class Pair {
         switch action {
         case .writeData(let slot), .zeroData(let slot): writeData(slot, node)
         case .readData(let slot):
-            later(.disk(node)) { pair in
+            later(SlotLayout.client.contains(slot) ? .reads(node) : .disk(node)) { pair in
                 pair[node].values[slot] = pair[node].blocks[pair.blocks(slot, node).lowerBound]
                 pair.tell(node, .diskDone(slot: slot, ok: !pair[node].failsDisk))
             }

@@ -70,7 +70,7 @@ final class WitnessFixture {
         self.remote = remote
         self.thread = Thread(thread)
         let problem = try box.wait()
-        guard problem.isEmpty else { throw WitnessError.unreachable(problem) }
+        guard problem.isEmpty else { throw WitnessError.unopened(problem) }
     }
 
     /// Ends the witness; all it had in memory is lost.

@@ -30,7 +30,7 @@ extension Replica {
                 narrowStage = .none
                 return
             }
-            if active.contains(where: { requests[$0].state.contains(.localPending) }) { return }
+            if hasLocalPending { return }
         case .takeOver, .promote:
             if sync != .none {
                 narrowStage = .none

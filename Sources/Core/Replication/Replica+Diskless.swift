@@ -78,8 +78,7 @@ extension Replica {
             if !isFrozen, link == .up { askPeer(slot, &actions) }
         } else if record?.copies == mySet {
             // There is no other copy to ask.
-            release(slot)
-            actions.append(.complete(slot: slot, .failed))
+            failOnOnlyCopy(slot, &actions)
         }
     }
 

@@ -6,7 +6,7 @@ import WireFormat
 // A flush is answered when every member of `copies` has made durable what was answered before it (DESIGN 5.5).
 extension Replica {
     mutating func admitFlush(_ slot: SlotIndex, at now: Instant, _ actions: inout [ReplicaAction]) {
-        guard isPrimary, roleStage == .settled || isDemoting else {
+        guard takesRequests else {
             actions.append(.complete(slot: slot, .failed))
             return
         }

@@ -8,13 +8,16 @@ extension Replica {
     /// Greets when nothing is under way that the greeting should tell: own writes in flight, an open request (R3),
     /// a record being stored.
     mutating func greetIfSettled(at now: Instant, _ actions: inout [ReplicaAction]) {
-        guard isStarted, adopting == nil, roleStage == .settled, jobs.isEmpty, !jobRunning else { return }
+        // A demotion that is frozen needs the peer, or the arbiter, to end.
+        guard isStarted, adopting == nil, roleStage == .settled || isDemoting && isFrozen, jobs.isEmpty,
+            !jobRunning
+        else { return }
         guard superblock.intent == nil else {
             reach(.handshakeWaitedForRequest, &actions)
             return
         }
         if case .storing = narrowStage { return }
-        if active.contains(where: { requests[$0].state.contains(.localPending) }) { return }
+        if hasLocalPending { return }
         if peerFlush.isSyncing { return }
         // A narrowing that has not been stored need not happen now.
         if case .draining = narrowStage { narrowStage = .none }

@@ -61,7 +61,7 @@ extension Replica {
         // Each stage may end at once: no other event need come to go on.
         if resync.stage == .flushing, !flush.isForResync { finishCopying(at: now, &actions) }
         if resync.stage == .copying { copyNext(at: now, &actions) }
-        if resync.stage == .draining, active.isEmpty, !flush.isActive {
+        if resync.stage == .draining, active.allSatisfy({ requests[$0].kind == .read }), !flush.isActive {
             resync.stage = .flushing
             flush.isForResync = true
             flush.isWanted = true

@@ -233,8 +233,12 @@ extension Replica {
     mutating func timerFired(_ timer: ReplicaTimer, at now: Instant, _ actions: inout [ReplicaAction]) {
         switch timer {
         case .freeze:
-            // A verdict that is being stored is a verdict.
-            guard isFrozen, adopting == nil, isPrimary else { return }
+            guard isFrozen, isPrimary else { return }
+            guard adopting == nil else {
+                // A verdict that is being stored is a verdict, if it thaws.
+                actions.append(.setTimer(.freeze, now + configuration.askAgain))
+                return
+            }
             actions.append(.note(.verdictTimeout))
             depose(at: now, &actions)
         case .waitForPeer: waitingForPeer = false

@@ -10,12 +10,32 @@ extension Replica {
         _ slot: SlotIndex, _ kind: Request.Kind, _ range: ByteRange, at now: Instant,
         _ actions: inout [ReplicaAction]
     ) {
-        guard isPrimary, roleStage == .settled || isDemoting, range.end <= superblock.size else {
+        guard takesRequests, range.end <= superblock.size else {
             actions.append(.complete(slot: slot, .failed))
             return
         }
         requests[slot] = Request(kind: kind, range: range, blocks: range.units(of: BlockSize.block))
         waiting.append(slot)
+    }
+
+    /// Whether a request of the device is taken. Who is being deposed takes it too, and fails it with all others when the
+    /// address is gone: no client may see an error from an address that still answers (DESIGN 5.6).
+    var takesRequests: Bool {
+        guard isPrimary else { return false }
+        return switch roleStage {
+        case .settled, .demoting, .deposing, .marking, .muting: true
+        case .promoting, .clearingLog: false
+        }
+    }
+
+    /// The only copy has failed the request: an error, now or when the address is gone.
+    mutating func failOnOnlyCopy(_ slot: SlotIndex, _ actions: inout [ReplicaAction]) {
+        switch roleStage {
+        case .deposing, .marking, .muting: return
+        case .settled, .demoting, .promoting, .clearingLog: break
+        }
+        release(slot)
+        actions.append(.complete(slot: slot, .failed))
     }
 
     /// Issues what waits and may go, oldest first; what overlaps something older keeps its turn.
@@ -196,8 +216,7 @@ extension Replica {
         if state.contains(.localFailed), !has(.ownErrorAnsweredEarly) {
             // The own disk is a copy too: the record must change first.
             if record?.copies == mySet {
-                release(slot)
-                actions.append(.complete(slot: slot, .failed))
+                failOnOnlyCopy(slot, &actions)
                 return
             }
             guard record?.copies.contains(me) == false, !state.contains(.peerPending) else {

@@ -272,6 +272,12 @@ public struct Replica: Sendable {
 
     var needsPeer: Bool { effectiveCopies.contains(me.peer) }
 
+    /// Whether the own disk has not answered what changes it, or what others wait for. The device's reads change nothing:
+    /// who waited for them too would wait for ever where readers never pause.
+    var hasLocalPending: Bool {
+        active.contains { requests[$0].kind != .read && requests[$0].state.contains(.localPending) }
+    }
+
     mutating func reach(_ branch: RuleBranch, _ actions: inout [ReplicaAction]) {
         if configuration.tellsBranches { actions.append(.note(.ruleReached(branch))) }
     }

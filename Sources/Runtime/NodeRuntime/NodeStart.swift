@@ -141,8 +141,7 @@ enum NodeStart {
             waitForPeer: settings.waitForPeer)
         let configuration = VolumeConfiguration(
             name: "\(group.name)/\(volume.name)", replica: replica, seed: random(),
-            pingInterval: .milliseconds(300),
-            spin: Processors.count > 1 ? .microseconds(30) : .milliseconds(0))
+            pingInterval: .milliseconds(300))
         do throws(VolumeError) {
             return try Volume(configuration, backing: backing, metadata: metadata, report: report)
         } catch {

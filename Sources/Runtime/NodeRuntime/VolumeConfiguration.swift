@@ -10,8 +10,6 @@ public struct VolumeConfiguration: Sendable {
     public var peerSilence: Interval
     /// How often a sign of life is asked for.
     public var pingInterval: Interval
-    /// How long at most to look for work without sleeping (`SpinGauge`); zero where there is one processor only.
-    public var spin: Interval
     /// Tests only: the fdatasync of these points is not made and reported done (`SyncPoint`).
     public var omittedSyncs: Set<SyncPoint>
     /// Tests only: told each call on the volume's files, on the volume's thread. None: nothing is copied or called.
@@ -22,7 +20,7 @@ public struct VolumeConfiguration: Sendable {
     public init(
         name: String, replica: ReplicaConfiguration, seed: UInt64,
         peerSilence: Interval = .milliseconds(2500),
-        pingInterval: Interval = .milliseconds(800), spin: Interval = .microseconds(30),
+        pingInterval: Interval = .milliseconds(800),
         omittedSyncs: Set<SyncPoint> = [], diskRecorder: (@Sendable (DiskCall) -> Void)? = nil
     ) {
         self.name = name
@@ -30,7 +28,6 @@ public struct VolumeConfiguration: Sendable {
         self.seed = seed
         self.peerSilence = peerSilence
         self.pingInterval = pingInterval
-        self.spin = spin
         self.omittedSyncs = omittedSyncs
         self.diskRecorder = diskRecorder
     }

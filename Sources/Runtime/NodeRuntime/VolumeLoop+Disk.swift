@@ -125,7 +125,7 @@ extension VolumeLoop {
         ring.read(
             backing.descriptor, into: slots.page(slot) + done, count: Int(range.length) - done,
             at: range.offset + UInt64(done), tag: Operation.readData.tag(slot),
-            aside: backing.access == .buffered)
+            aside: backing.access == .buffered && range.length > Self.inlineMaximum)
     }
 
     mutating func readEnded(_ slot: SlotIndex, _ result: Int32) {

@@ -45,9 +45,6 @@ struct VolumeLoop: ~Copyable {
     var now = Instant.now()
     var actions: [ReplicaAction] = []
     var followUps: [FollowUp] = []
-    /// For waits with no request of the device in flight, and with some.
-    var idleGauge: SpinGauge
-    var busyGauge: SpinGauge
     var timers = [Instant](repeating: .never, count: ReplicaTimer.allCases.count)
     var counters = VolumeCounters()
     var isStopping = false
@@ -126,8 +123,6 @@ struct VolumeLoop: ~Copyable {
         zeroes = means.zeroes
         storeBuffer = means.storeBuffer
         link = means.link
-        idleGauge = SpinGauge(limit: configuration.spin)
-        busyGauge = idleGauge
         store.sequence = start.sequence
         store.nextSlot = start.nextSlot
         replica = Replica(
@@ -147,43 +142,15 @@ struct VolumeLoop: ~Copyable {
             publish()
             // Memory that an operation of the ring still uses must not go.
             if isStopping, diskInFlight == 0, link.isVacant { break }
-            try wait()
+            counters.wakeUps &+= 1
+            try ring.wait(until: nextDeadline())
+            now = .now()
             while let completion = ring.next() { take(completion) }
             fireTimers()
         }
         session = nil
         nextPublication = now
         publish()
-    }
-
-    private mutating func wait() throws(SystemError) {
-        counters.wakeUps &+= 1
-        let start = Instant.now()
-        // Two kinds of waits, each of its own length: for the next request, and for the end of those in flight.
-        let isIdle = freeClients.count == SlotLayout.client.count
-        var gauge = isIdle ? idleGauge : busyGauge
-        if session == nil || !gauge.isWorthwhile || !look(from: start, &gauge) {
-            try ring.wait(until: nextDeadline())
-            now = .now()
-            gauge.slept(now.since(start))
-        }
-        if isIdle { idleGauge = gauge } else { busyGauge = gauge }
-    }
-
-    /// Looks for work for a moment, without sleeping; true when there is some.
-    private mutating func look(from start: Instant, _ gauge: inout SpinGauge) -> Bool {
-        if ring.hasPrepared { ring.submit() }
-        var last = start
-        while true {
-            now = .now()
-            if ring.hasWork {
-                ring.submit()
-                gauge.found()
-                return true
-            }
-            if gauge.isOver(start, last, now) { return false }
-            last = now
-        }
     }
 
     private func nextDeadline() -> Instant {

@@ -53,6 +53,8 @@ final class SimNode {
     // The device and its client.
     var hasDevice = false
     var isDeviceClosing = false
+    /// It was told to demote, and has not ended or refused: no reader begins, its device is closed.
+    var isDemoting = false
     var closingCommand: ReplicaEvent?
     var openWrites: [SlotIndex: UInt32] = [:]
     /// Writes that were handed to the disk and not answered; and those of them when the node went on alone.
@@ -63,6 +65,9 @@ final class SimNode {
     /// What each read must show at least: the newest completed write of each cell when it was issued.
     var openReads: [SlotIndex: [UInt32]] = [:]
 
+    /// The same of readers that begin the next read when one is answered; they do not count as open requests.
+    var steadyReads: [SlotIndex: [UInt32]] = [:]
+
     init(index: NodeIndex, disk: SimDisk, replica: Replica) {
         self.index = index
         self.disk = disk
@@ -70,7 +75,9 @@ final class SimNode {
     }
 
     var freeClientSlot: SlotIndex? {
-        SlotLayout.client.first { openWrites[$0] == nil && openFlushes[$0] == nil && openReads[$0] == nil }
+        SlotLayout.client.first {
+            openWrites[$0] == nil && openFlushes[$0] == nil && openReads[$0] == nil && steadyReads[$0] == nil
+        }
     }
 
     var hasOpenRequests: Bool { !openWrites.isEmpty || !openFlushes.isEmpty || !openReads.isEmpty }

@@ -14,9 +14,13 @@ extension World {
     private func act(on node: SimNode) {
         guard node.isUp, node.hasDevice, node.pausedUntil <= now, node.backlog.isEmpty, violation == nil
         else { return }
+        if hasSteadyReaders { readSteadily(on: node) }
+        // A read may have been the last that this process did.
+        guard node.hasDevice else { return }
         if node.isDeviceClosing || areClientsStopped {
-            if !node.hasOpenRequests, let command = node.closingCommand {
+            if !node.hasOpenRequests, node.steadyReads.isEmpty, let command = node.closingCommand {
                 node.closingCommand = nil
+                node.isDemoting = true
                 deliver(command, to: node)
             }
             return
@@ -43,6 +47,19 @@ extension World {
             node.openWrites[slot] = write
             deliver(
                 clientRandom.below(8) == 0 ? .zero(slot: slot, range) : .write(slot: slot, range), to: node)
+        }
+    }
+
+    /// Three readers that overlap for as long as there is a device.
+    private func readSteadily(on node: SimNode) {
+        // A round at most: where reads fail at once, the next are for later.
+        for _ in node.steadyReads.count..<max(3, node.steadyReads.count) {
+            guard node.hasDevice, !node.isDeviceClosing, !node.isDemoting, node.backlog.isEmpty, node.pausedUntil <= now,
+                let slot = node.freeClientSlot
+            else { return }
+            let range = randomRange()
+            node.steadyReads[slot] = oracle.newestCompleted(SimNode.cells(of: range))
+            deliver(.read(slot: slot, range), to: node)
         }
     }
 
@@ -83,6 +100,13 @@ extension World {
             }
         } else if let least = node.openReads.removeValue(forKey: slot) {
             if status == .done { judgeRead(slot, least, of: node) }
+        } else if let least = node.steadyReads.removeValue(forKey: slot) {
+            if status == .done {
+                judgeRead(slot, least, of: node)
+                schedule(after: 1) { world in
+                    if node.hasDevice, node.isUp, world.violation == nil { world.readSteadily(on: node) }
+                }
+            }
         } else {
             fail(Violation("I23", "\(node.index) answers slot \(slot), which has no request"))
         }
@@ -149,8 +173,10 @@ extension World {
         node.issuedWrites.removeAll()
         node.frozenWrites.removeAll()
         node.openReads.removeAll()
+        node.steadyReads.removeAll()
         node.hasDevice = false
         node.isDeviceClosing = false
+        node.isDemoting = false
         node.closingCommand = nil
     }
 

@@ -118,7 +118,9 @@ extension World {
         case .roleChanged(let isPrimary): roleChanged(isPrimary, on: node)
         case .mute: later(node, 1 + network.below(20_000)) { $0.deliver(.muted, to: $1) }
         case .invitedToPromote: later(node, 1 + network.below(50_000)) { $0.deliver(.promote, to: $1) }
-        case .promotionRefused(let reason): log("\(node.index) promotion refused: \(reason)")
+        case .promotionRefused(let reason):
+            node.isDemoting = false
+            log("\(node.index) promotion refused: \(reason)")
         case .note(let note):
             coverage.count(note)
             judgeSource(note, of: node)
@@ -158,7 +160,8 @@ extension World {
     private func read(_ slot: SlotIndex, on node: SimNode) {
         let cells = SimNode.cells(of: node.replica.range(of: slot))
         let fails = diskFails(node)
-        later(node, diskLatency) { world, node in
+        let latency = node.steadyReads[slot] == nil ? diskLatency : 10_000 + diskRandom.below(30_000)
+        later(node, latency) { world, node in
             node.values[slot] = Array(node.disk.current[cells])
             node.taints[slot] = Array(node.disk.tainted[cells])
             world.deliver(.diskDone(slot: slot, ok: !fails), to: node)
@@ -210,9 +213,10 @@ extension World {
         node.hasDevice = isPrimary
         node.isFrozen = false
         node.isDeviceClosing = false
+        node.isDemoting = false
         node.closingCommand = nil
         guard isPrimary else {
-            if node.hasOpenRequests {
+            if node.hasOpenRequests || !node.steadyReads.isEmpty {
                 fail(Violation("I23", "\(node.index) is Secondary with requests that were never answered"))
             }
             return

@@ -40,6 +40,9 @@ public final class World {
     var held: [Direction: [(World) -> Void]] = [:]
     var isHealed = false
     var areClientsStopped = false
+    /// Whether reads that never all pause run on each device: in one world of sixteen, told by the seed, so that seeds on
+    /// file run as they did.
+    var hasSteadyReaders: Bool { seed % 16 == 5 }
     var epochGrants: [UInt64: Mark] = [:]
     /// The connection whose ends were seen under one record.
     var judgedConnection: Int?

@@ -23,7 +23,7 @@ public final class WitnessClient {
         do throws(SecureConnectionError) {
             connection = try SecureConnection.connect(to: address, key: key, deadline: deadline)
         } catch {
-            throw .unreachable("\(error)")
+            throw .session(error)
         }
         var random = SystemRandomNumberGenerator()
         let hello = WitnessHello(
@@ -40,7 +40,7 @@ public final class WitnessClient {
             try connection.send(WitnessAgreement.message(request.encoded()), deadline: deadline)
             bytes = try connection.receive(deadline: deadline)
         } catch {
-            throw .unreachable("\(error)")
+            throw .session(error)
         }
         let answer: WitnessAnswer
         do throws(FrameError) { answer = try WitnessAnswer.decode(bytes) } catch { throw .unexpectedAnswer }

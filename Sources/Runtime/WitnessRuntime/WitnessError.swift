@@ -1,5 +1,6 @@
 import Glibc
 public import LinuxSystem
+public import SecureChannel
 public import WireFormat
 
 /// Why the witness does not run, or could not be asked.
@@ -21,8 +22,8 @@ public enum WitnessError: Error, Equatable, Sendable {
     case system(SystemError)
     /// The control socket could not be opened, in a sentence.
     case unopened(String)
-    /// The witness could not be reached or ended the session, in a sentence.
-    case unreachable(String)
+    /// No session could be made, or it ended.
+    case session(SecureConnectionError)
     /// The witness refused, in its words.
     case refused(WitnessRefusal, text: String)
     /// It answered something else than what was asked.
@@ -54,10 +55,19 @@ extension WitnessError: CustomStringConvertible {
             "\(error): make room there, or give the witness another `state-directory`"
         case .system(let error): "\(error)"
         case .unopened(let reason): reason
-        case .unreachable(let reason):
-            "the witness cannot be asked: \(reason); start `tandem witness` on its machine, or repair the way to it"
+        case .session(let error): "the witness cannot be asked: \(error)\(Self.remedy(error))"
         case .refused(_, let text): "the witness refused: \(text)"
         case .unexpectedAnswer: "the witness answers something else than what was asked: compare the versions"
+        }
+    }
+
+    /// What to do about a session that failed, where its own words do not say it: who answers with another secret
+    /// need not be started.
+    private static func remedy(_ error: SecureConnectionError) -> String {
+        switch error {
+        case .system, .timedOut, .channel(.closed, _), .channel(.cut, _):
+            "; start `tandem witness` on its machine, or repair the way to it"
+        case .channel, .messageTooLong, .crowdedOut: ""
         }
     }
 }

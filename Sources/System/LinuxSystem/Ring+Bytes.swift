@@ -1,5 +1,4 @@
 public import Basics
-import CLinux
 import CUring
 import Glibc
 
@@ -16,16 +15,12 @@ public struct Ring: ~Copyable {
     private var ring = io_uring()
     /// Operations that were given in and have not been taken out.
     public private(set) var inFlight = 0
-    /// io_uring_enter(2) calls so far, for the bench's counts.
-    public private(set) var enters: UInt64 = 0
 
     /// A ring with room for `entries` operations between two submissions.
     public init(entries: UInt32) throws(SystemError) {
-        // One thread only, which runs the kernel's deferred work when it waits and is never interrupted for it, and
-        // sees in memory that there is some: from 6.1 on. An older kernel refuses the flags and gets a plain ring.
-        let preferred =
-            UInt32(IORING_SETUP_SINGLE_ISSUER) | UInt32(IORING_SETUP_DEFER_TASKRUN)
-            | UInt32(IORING_SETUP_TASKRUN_FLAG)
+        // One thread only, which runs the kernel's deferred work when it waits and is never interrupted for it: from
+        // 6.1 on. An older kernel refuses the flags and gets a plain ring.
+        let preferred = UInt32(IORING_SETUP_SINGLE_ISSUER) | UInt32(IORING_SETUP_DEFER_TASKRUN)
         var code = io_uring_queue_init(entries, &ring, preferred)
         if code == -EINVAL { code = io_uring_queue_init(entries, &ring, 0) }
         guard code == 0 else { throw SystemError(operation: "io_uring_setup", subject: "", code: -code) }
@@ -38,7 +33,6 @@ public struct Ring: ~Copyable {
                 return entry
             }
             // The queue is full of what was not submitted yet.
-            enters += 1
             io_uring_submit(&ring)
         }
     }
@@ -118,7 +112,6 @@ public struct Ring: ~Copyable {
     /// Gives in what is prepared and waits until something has completed or `deadline` has come.
     public mutating func wait(until deadline: Instant) throws(SystemError) {
         var first: UnsafeMutablePointer<io_uring_cqe>?
-        enters += 1
         var code: Int32
         if deadline == .never {
             code = io_uring_submit_and_wait(&ring, 1)
@@ -132,28 +125,6 @@ public struct Ring: ~Copyable {
             throw SystemError(operation: "io_uring_enter", subject: "", code: -code)
         }
     }
-
-    /// Whether something was prepared and not given in.
-    public var hasPrepared: Bool {
-        mutating get { io_uring_sq_ready(&ring) > 0 }
-    }
-
-    /// Gives in what is prepared and lets what has completed come out, without waiting.
-    public mutating func submit() {
-        enters += 1
-        io_uring_submit_and_get_events(&ring)
-    }
-
-    /// Whether a completion is there, or work of the kernel's that may end in one: `submit` then makes it. Makes no
-    /// system call itself, so that it may be asked again and again.
-    public var hasWork: Bool {
-        mutating get {
-            io_uring_cq_ready(&ring) > 0 || clinux_load_acquire(ring.sq.kflags) & Self.workFlags != 0
-        }
-    }
-
-    /// IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN
-    private static let workFlags: UInt32 = 1 << 1 | 1 << 2
 
     /// The next completion that is there; makes no system call.
     public mutating func next() -> Completion? {

@@ -366,7 +366,7 @@ extension LiveStories {
         unlink(run.lab.directory.secret)
         let secret = try ChildProcess.run([run.lab.product, "secret", "--out", run.lab.directory.secret])
         guard secret.status == 0 else { throw LabError("tandem secret: \(secret.output)") }
-        try refused(["init"], saying: ["secret"], limit: .seconds(60), run)
+        try refused(["init"], saying: ["secret differs", "copy"], limit: .seconds(60), run)
     }
 
     private static func made(_ run: StoryRun) throws(LabError) {
