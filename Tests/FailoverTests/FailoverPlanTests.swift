@@ -40,9 +40,10 @@ struct FailoverPlanTests {
     func addressFirst() {
         var machine = FakeMachine(FakeMachine.targets, break: .addressRaisedFirst)
         machine.tell(.promote)
-        #expect(machine.performed.first == "raise 192.168.56.100/24")
-        #expect(machine.violations.count == 1)
-        #expect(machine.violations.first?.hasSuffix("without mounted one") == true)
+        #expect(!machine.violations.isEmpty)
+        var sound = FakeMachine(FakeMachine.targets)
+        sound.tell(.promote)
+        #expect(sound.violations.isEmpty)
     }
 
     @Test("mount and address are each optional")

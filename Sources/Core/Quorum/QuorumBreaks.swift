@@ -8,4 +8,6 @@ public struct QuorumBreaks: OptionSet, Sendable, Hashable {
     public static let soloGrantWhileOtherIntact = QuorumBreaks(rawValue: 1 << 0)
     /// A witness without a record takes over what it is told.
     public static let emptiedWitnessCreatesRecord = QuorumBreaks(rawValue: 1 << 1)
+    /// A grant is told and not made durable: the fdatasync of the witness's store is left out. For who stores.
+    public static let grantNotStored = QuorumBreaks(rawValue: 1 << 2)
 }

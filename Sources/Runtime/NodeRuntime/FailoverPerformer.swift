@@ -18,7 +18,14 @@ final class FailoverPerformer: Sendable {
     private let settings: Settings
     private let group: Settings.Group
     private let orders: NodeInbox<Order>
-    private let cancelled = Mutex<Set<AttemptIdentifier>>([])
+    /// Ordered and not reported, and those of them that are to stop.
+    private struct Attempts {
+        var open: Set<AttemptIdentifier> = []
+        var cancelled: Set<AttemptIdentifier> = []
+        var running: AttemptIdentifier?
+    }
+
+    private let attempts = Mutex(Attempts())
     private let cancelWake: EventCounter
     private let report: @Sendable (AttemptIdentifier, StepFailure?) -> Void
     /// The mount's descriptor, on its way to the volume's thread.
@@ -40,13 +47,18 @@ final class FailoverPerformer: Sendable {
 
     /// Performs it and reports.
     func perform(_ identifier: AttemptIdentifier, _ effect: FailoverEffect) {
+        attempts.withLock { _ = $0.open.insert(identifier) }
         orders.post(.perform(identifier, effect))
     }
 
-    /// Stops that attempt if it can be stopped; it reports all the same.
+    /// Stops that attempt if it can be stopped; it reports all the same. One that has been reported is not looked for:
+    /// its cancellation must not meet the next.
     func cancel(_ identifier: AttemptIdentifier) {
-        _ = cancelled.withLock { $0.insert(identifier) }
-        cancelWake.signal()
+        attempts.withLock { attempts in
+            guard attempts.open.contains(identifier) else { return }
+            attempts.cancelled.insert(identifier)
+            if attempts.running == identifier { cancelWake.signal() }
+        }
     }
 
     /// The device of the `openVolume` that has just succeeded.
@@ -63,20 +75,31 @@ final class FailoverPerformer: Sendable {
         while true {
             for order in orders.takeAll() {
                 guard case .perform(let identifier, let effect) = order else { return }
-                let wasCancelled = cancelled.withLock { $0.contains(identifier) }
+                // Only what is cancelled from here on wakes this one.
+                let wasCancelled = attempts.withLock { attempts in
+                    cancelWake.drain()
+                    attempts.running = identifier
+                    return attempts.cancelled.contains(identifier)
+                }
                 let failure =
                     wasCancelled ? .cancelled : hands.perform(effect, cancel: cancelWake.descriptor.raw)
                 if case .openVolume = effect, failure == nil {
                     let device = hands.takeDevice()
                     session.withLock { $0 = device }
                 }
-                _ = cancelled.withLock { $0.remove(identifier) }
-                cancelWake.drain()
+                attempts.withLock { attempts in
+                    attempts.open.remove(identifier)
+                    attempts.cancelled.remove(identifier)
+                    attempts.running = nil
+                }
                 report(identifier, failure)
             }
             var poll = PollSet()
             poll.add(orders.descriptor, .readable)
-            do throws(SystemError) { try poll.wait(until: .never) } catch { return }
+            do throws(SystemError) { try poll.wait(until: .never) } catch {
+                // Nothing to wait with: look again soon, without spinning. Who waits for a step would wait for ever.
+                usleep(5000)
+            }
         }
     }
 }

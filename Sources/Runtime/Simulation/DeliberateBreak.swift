@@ -61,5 +61,6 @@ public struct DeliberateBreak: Sendable, Hashable {
             DeliberateBreak("failedCopyNotMarked", replica: .failedCopyNotMarked),
             DeliberateBreak("soloGrantWhileOtherIntact", quorum: .soloGrantWhileOtherIntact),
             DeliberateBreak("emptiedWitnessCreatesRecord", quorum: .emptiedWitnessCreatesRecord),
+            DeliberateBreak("grantNotStored", quorum: .grantNotStored),
         ] + SyncPoint.allCases.filter(\.isSynced).map { DeliberateBreak($0) }
 }

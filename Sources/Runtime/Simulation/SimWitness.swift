@@ -9,6 +9,12 @@ struct SimWitness {
     var durableGranted = Mark.none
     /// States that the disk held before, for setting it back.
     var history: [(ArbiterRecord, Mark)] = []
+    /// What a power cut leaves, where the store's fdatasync is left out by a deliberate break.
+    var beforeUnsynced: (ArbiterRecord?, Mark)?
+    /// Its disk was lost or set back, or an operator seeded it anew: what it told before, it may contradict.
+    var wasSetBack = false
+    /// Grants that were told, by their epoch.
+    var told: [UInt64: Mark] = [:]
     var machine: Witness?
     var life = 0
     /// The session of each node, as the witness sees it.
@@ -105,6 +111,10 @@ extension World {
         judgeGrant(record)
         let life = witness.life
         let granted = machine.granted
+        let isSynced = !(profile.fault?.quorum.contains(.grantNotStored) ?? false)
+        if !isSynced, witness.beforeUnsynced == nil {
+            witness.beforeUnsynced = (witness.durable, witness.durableGranted)
+        }
         // Durable before it is answered; a crash in between may have stored it or not.
         let isStored = faults.chance(in: 2)
         if isStored { storeWitness(record, granted) }
@@ -112,6 +122,7 @@ extension World {
             guard world.witness.life == life else { return }
             // Once only: the next record may have been read, asked from and stored meanwhile.
             if !isStored { world.storeWitness(record, granted) }
+            world.witness.told[record.epoch] = record.grant
             world.reply(to: node, session, .arbiterAnswered(identifier: request.identifier, answer))
         }
     }
@@ -147,6 +158,9 @@ extension World {
         {
             fail(Violation("I20", "the witness granted epoch \(record.epoch) twice"))
         }
+        if let told = witness.told[record.epoch], told != record.grant, !witness.wasSetBack {
+            fail(Violation("I20", "the witness granted epoch \(record.epoch) twice, and told both"))
+        }
         epochGrants[record.epoch] = record.grant
     }
 
@@ -155,6 +169,12 @@ extension World {
         log("witness crashes\(losingDisk ? ", emptied" : settingBack ? ", set back" : "")")
         witness.machine = nil
         witness.life += 1
+        if let (record, granted) = witness.beforeUnsynced {
+            witness.durable = record
+            witness.durableGranted = granted
+            witness.beforeUnsynced = nil
+        }
+        witness.wasSetBack = witness.wasSetBack || losingDisk || settingBack
         if losingDisk {
             witness.durable = nil
             witness.durableGranted = .none

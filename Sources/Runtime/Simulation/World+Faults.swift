@@ -115,6 +115,7 @@ extension World {
         machine.reseed(chosen)
         witness.machine = machine
         witness.durable = chosen
+        witness.wasSetBack = true
         witness.durableGranted = .none
         witness.history.removeAll()
     }

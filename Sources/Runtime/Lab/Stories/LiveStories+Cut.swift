@@ -7,6 +7,8 @@ extension LiveStories {
         let machine: String
         let others: [String]
         let oneWay: Bool
+        /// The others are cut from it: it hears nobody and is heard.
+        var isDeaf = false
     }
 
     /// Cuts under writers on both nodes' devices, which try all the time.
@@ -25,6 +27,10 @@ extension LiveStories {
                 CutShape(
                     name: "node2 heard no more by node1", machine: "node2", others: ["node1"], oneWay: true),
                 CutShape(name: "node2|all", machine: "node2", others: all, oneWay: false),
+                CutShape(
+                    name: "node1 hears nobody", machine: "node1", others: all, oneWay: true, isDeaf: true),
+                CutShape(
+                    name: "witness hears nobody", machine: "witness", others: all, oneWay: true, isDeaf: true),
             ]
         }
         return shapes.map { shape in
@@ -33,12 +39,20 @@ extension LiveStories {
     }
 
     private static func cut(_ shape: CutShape, _ run: StoryRun) throws(LabError) {
-        try run.begin(deviceSettings)
+        var settings = deviceSettings
+        settings.freezeSeconds = run.freezeSeconds
+        try run.begin(settings)
         try run.startObservers()
         try run.startWriters(on: ["node1", "node2"])
         try run.waitForWrites(on: "node1")
         let begin = LabClock.now()
-        try run.lab.cut(shape.machine, from: shape.others, oneWay: shape.oneWay)
+        if shape.isDeaf {
+            for other in shape.others where other != shape.machine {
+                try run.lab.cut(other, from: [shape.machine], oneWay: true)
+            }
+        } else {
+            try run.lab.cut(shape.machine, from: shape.others, oneWay: shape.oneWay)
+        }
         run.say("cut \(shape.name)")
         let held = Interval.seconds(run.full ? 30 : 8)
         LabClock.nap(held)
@@ -71,20 +85,26 @@ extension LiveStories {
     }
 
     private static func pause(_ length: Interval, _ run: StoryRun) throws(LabError) {
-        try run.begin(deviceSettings)
+        var settings = deviceSettings
+        settings.freezeSeconds = run.freezeSeconds
+        try run.begin(settings)
         try run.startObservers()
         try run.startWriters(on: ["node1", "node2"])
         try run.waitForWrites(on: "node1")
         let begin = LabClock.now()
         run.say("stop the processes of node1")
         run.lab.pause("node1", for: length)
+        let writesBefore = run.acknowledged
+        let before = ["node1", "node2"].compactMap { run.lab.status(of: $0) }
         run.say("continued after \(length.text)")
+        try run.requireNobodyStuck()
         let holder = try run.waitSettled(.seconds(90))
         try run.waitForWrites(50, on: holder)
         try run.stopWriters()
         try run.waitSettled()
         run.noteClaims(since: begin)
         run.noteOutage(since: begin, "the client was without an answer")
+        try run.noteResync(before: before, writes: run.acknowledged - writesBefore)
         try run.check(.acknowledged, on: holder)
         try run.compareCopies()
         try run.requireClaimsWithin(.seconds(2), since: begin)

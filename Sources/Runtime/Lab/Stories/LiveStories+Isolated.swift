@@ -14,6 +14,7 @@ extension LiveStories {
     private static func isolate(_ run: StoryRun) throws(LabError) {
         var settings = LabSettings()
         settings.size = "256MiB"
+        settings.freezeSeconds = run.freezeSeconds
         try run.begin(settings)
         try run.startObservers()
         let file = LabSettings.mountPath + "/stamps"

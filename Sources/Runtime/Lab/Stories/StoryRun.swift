@@ -68,6 +68,9 @@ public final class StoryRun {
         return result
     }
 
+    /// `freeze-timeout` of the stories that cut and stop: its default at full times.
+    public var freezeSeconds: Int { full ? 60 : 5 }
+
     /// Starts everything anew and waits until node1 is Primary and both copies are UpToDate.
     public func begin(_ settings: LabSettings) throws(LabError) {
         _ = try lab.wipe()
