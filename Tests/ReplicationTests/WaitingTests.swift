@@ -33,7 +33,7 @@ struct WaitingTests {
         #expect(pair[.first].answers[9] == nil)
     }
 
-    @Test("the only copy's disk fails: nobody sees an error before the address is gone, not who comes later either")
+    @Test("the only copy's disk fails: nobody sees an error before the address is gone, nor who comes later")
     func errorsAfterMute() {
         let pair = Pair.serving()
         pair.disconnect()

@@ -54,8 +54,8 @@ extension World {
     private func readSteadily(on node: SimNode) {
         // A round at most: where reads fail at once, the next are for later.
         for _ in node.steadyReads.count..<max(3, node.steadyReads.count) {
-            guard node.hasDevice, !node.isDeviceClosing, !node.isDemoting, node.backlog.isEmpty, node.pausedUntil <= now,
-                let slot = node.freeClientSlot
+            guard node.hasDevice, !node.isDeviceClosing, !node.isDemoting, node.backlog.isEmpty,
+                node.pausedUntil <= now, let slot = node.freeClientSlot
             else { return }
             let range = randomRange()
             node.steadyReads[slot] = oracle.newestCompleted(SimNode.cells(of: range))
