@@ -105,7 +105,14 @@ struct JSONTests {
         group.record = GroupStatus.Record(epoch: 2, grant: "", holder: "a", copies: ["a"])
         #expect(text().contains("only a is known to hold current data"))
         group.isFrozen = true
-        #expect(text().contains("FROZEN"))
+        #expect(text().contains("FROZEN: requests wait for a verdict; the peer is gone and the witness is"))
+        group.connection = "Connected"
+        group.disk = "Failed"
+        #expect(text().contains("the disk of a has failed, it can go on through b only, and the witness"))
+        group.disk = "Diskless"
+        #expect(text().contains("the disk of a has failed, and b has not confirmed"))
+        group.connection = "Connecting"
+        #expect(text().contains("the disk of a has failed, and b, which has the only copy, is gone."))
         group.failover.stuck = "unmount: busy"
         #expect(text().contains("STUCK on a: unmount: busy"))
     }

@@ -48,6 +48,8 @@ struct DisklessStoryTests {
         #expect(pair.read(3, slot: 2) == nil)
         #expect(pair.flush(slot: 3) == nil)
         #expect(pair[.first].replica.openRequest?.copies == NodeSet(.second))
+        // The connection stands: who reads the journal must not look for the reason there.
+        #expect(pair[.first].story.contains("frozen by its own disk"))
         // The grant is here, the peer's disk is slow.
         pair.held = [.disk(.second)]
         pair.settle()
@@ -72,7 +74,7 @@ struct DisklessStoryTests {
         #expect(pair.read(3, slot: 2) == nil)
         #expect(!pair[.first].replica.isDiskless)
         #expect(pair[.second].freePeerSlots.count == SlotLayout.peer.count)
-        #expect(pair[.first].story.last == "frozen")
+        #expect(pair[.first].story.last == "frozen by its own disk")
     }
 
     @Test("a read that its own disk failed is asked of the peer, and the device sees no error")

@@ -237,7 +237,8 @@ final class Pair {
             later(.arbiter) { $0.tell(node, .muted) }
         case .closeLink(let reason): closed(reason, node)
         case .promotionRefused(let reason): self[node].story.append("refused: \(reason)")
-        case .note(.frozen): self[node].story.append("frozen")
+        case .note(.frozen(let ownDiskFailed)):
+            self[node].story.append(ownDiskFailed ? "frozen by its own disk" : "frozen")
         case .note(.verdictThroughPeer): self[node].story.append("through the peer")
         case .setTimer, .invitedToPromote, .note: break
         default: send(action, from: node)

@@ -222,7 +222,7 @@ extension Replica {
             return
         }
         isFrozen = true
-        actions.append(.note(.frozen))
+        actions.append(.note(.frozen(ownDiskFailed: isDiskFailed)))
         actions.append(.setTimer(.freeze, now + configuration.freezeTimeout))
         if has(.aloneWithoutGrant), let record {
             let own = ArbiterRecord(epoch: record.epoch, grant: record.grant, holder: me, copies: mySet)

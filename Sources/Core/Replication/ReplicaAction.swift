@@ -202,7 +202,8 @@ public enum PromotionRefusal: UInt8, Sendable, Hashable, CaseIterable {
 
 /// What happened, for the journal and for the simulator's counts of branches reached.
 public enum ReplicaNote: Sendable, Hashable {
-    case frozen
+    /// Requests wait for a verdict: the own disk has failed, or else the connection is gone.
+    case frozen(ownDiskFailed: Bool)
     case verdictPeerBack
     case verdictAlone
     case verdictDeposed

@@ -9,9 +9,7 @@ extension NodeStatus {
     private func summary(of group: GroupStatus) -> String {
         if let stuck = group.failover.stuck { return "STUCK on \(node): \(stuck)." }
         if group.isFrozen {
-            return "FROZEN: requests wait for a verdict; the peer is gone and"
-                + (group.arbiter.isReachable
-                    ? " the witness is being asked." : " the witness is out of reach.")
+            return "FROZEN: requests wait for a verdict; \(freezeReason(of: group))."
         }
         guard group.volume != nil else { return addressSummary(of: group) }
         let hasArbiter = group.arbiter.kind == "none" || group.arbiter.isReachable
@@ -26,6 +24,19 @@ extension NodeStatus {
                 + " if \(source) failed now the service would stop, if \(target) failed now it would go on."
         }
         return aloneSummary(of: group)
+    }
+
+    /// Why requests wait, and for whom.
+    private func freezeReason(of group: GroupStatus) -> String {
+        let arbiter = group.arbiter.isReachable ? "the witness is being asked" : "the witness is out of reach"
+        let broken = "the disk of \(node) has failed"
+        switch group.disk {
+        case "Failed": return "\(broken), it can go on through \(peer) only, and \(arbiter)"
+        case "Diskless" where group.connection == "Connected":
+            return "\(broken), and \(peer) has not confirmed yet that it has the only copy"
+        case "Diskless": return "\(broken), and \(peer), which has the only copy, is gone"
+        default: return "the peer is gone and \(arbiter)"
+        }
     }
 
     private func addressSummary(of group: GroupStatus) -> String {

@@ -278,7 +278,12 @@ final class NodeGroupLoop {
         case .answered(let isGranted, _):
             note("answered", isGranted ? "granted" : "refused: \(lastRefusal.map { "\($0)" } ?? "?")")
         case .recordAdopted(let epoch): note(Self.word(told), "epoch \(epoch)")
-        case .frozen: note("frozen", .warning, "writes wait for a verdict")
+        case .frozen(let ownDiskFailed):
+            let reason =
+                ownDiskFailed
+                ? "the disk of \(context.name) has failed: requests wait for the copy of \(context.peerName)"
+                : "\(context.peerName) is gone: requests wait for a verdict"
+            note(Self.word(told), .warning, reason)
         case .verdictTimeout: note(Self.word(told), .error, "no verdict within freeze-timeout")
         case .diskFailed: note(Self.word(told), .error, "this copy is left behind")
         case .verdictThroughPeer:

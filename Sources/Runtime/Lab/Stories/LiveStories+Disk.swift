@@ -60,6 +60,10 @@ extension LiveStories {
             let group = try group(LabSettings.group, on: "node1", run)
             return group["disk"].string == "Diskless" && group["role"].string == "Primary" ? true : nil
         }
+        let isTold = run.daemonLines("node1").contains {
+            $0.contains("frozen") && $0.contains("the disk of node1 has failed")
+        }
+        try require(isTold, "the journal says why requests waited: the disk, not the peer")
         try run.waitForWrites(on: "node1")
         try run.stopWriters()
         try run.checkFile(on: "node1", LabSettings.device)
