@@ -33,10 +33,7 @@ struct VolumeDisklessTests {
     func goesOn(sealed: Bool) throws {
         let folder = try Folder()
         let pair = try VolumePair(folder: folder, sealed: sealed)
-        try pair.connect()
-        try pair.first.promote()
-        try pair.first.serve()
-        let file = Descriptor(adopting: open(pair.first.file, O_RDWR))
+        let file = try pair.open()
         #expect(pwrite(file.raw, fill(1), Self.length, 0) == Self.length)
         #expect(pwrite(file.raw, fill(2), Self.length, off_t(Self.length)) == Self.length)
         #expect(fsync(file.raw) == 0)
@@ -61,9 +58,7 @@ struct VolumeDisklessTests {
         #expect(peerBytes(folder, at: 0, Self.length) == fill(0))
         #expect(peerBytes(folder, at: off_t(Self.length), Self.length) == fill(21))
         #expect(peerBytes(folder, at: off_t(24 << 20) + 39_000, 999) == Array(fill(39).prefix(999)))
-        file.close()
-        try pair.first.unmount()
-        pair.stop()
+        try pair.close(file)
         #expect(pair.first.volume.status.isDiskless)
         #expect(pair.first.volume.status.record?.copies == NodeSet(.second))
         #expect(pair.second.volume.status.dirtyBlocks == (32 << 20) / 4096)
@@ -73,10 +68,7 @@ struct VolumeDisklessTests {
     func linkLost(sealed: Bool) throws {
         let folder = try Folder()
         let pair = try VolumePair(folder: folder, sealed: sealed)
-        try pair.connect()
-        try pair.first.promote()
-        try pair.first.serve()
-        let file = Descriptor(adopting: open(pair.first.file, O_RDWR))
+        let file = try pair.open()
         #expect(pwrite(file.raw, fill(9), Self.length, 0) == Self.length)
         #expect(truncate("\(folder.path)/data.img", 0) == 0)
         #expect(read(file, at: 0) == fill(9))
@@ -93,29 +85,21 @@ struct VolumeDisklessTests {
                     return count == Self.length && bytes.allSatisfy { $0 == value } ? count : -1
                 }
             }
-            pair.first.volume.post(.dropLink)
-            let _: Bool = try pair.first.reports.first("the loss") { report in
-                if case .linkClosed = report { true } else { nil }
-            }
+            try pair.cut()
             try pair.connect()
             for call in calls {
                 #expect(try call.value() == Self.length)
                 call.join()
             }
         }
-        file.close()
-        try pair.first.unmount()
-        pair.stop()
+        try pair.close(file)
     }
 
     @Test("without its peer it freezes and answers with an error when the time is over")
     func peerGone() throws {
         let folder = try Folder()
         let pair = try VolumePair(folder: folder, sealed: false, freezeTimeout: .milliseconds(600))
-        try pair.connect()
-        try pair.first.promote()
-        try pair.first.serve()
-        let file = Descriptor(adopting: open(pair.first.file, O_RDWR))
+        let file = try pair.open()
         #expect(pwrite(file.raw, fill(9), Self.length, 0) == Self.length)
         #expect(truncate("\(folder.path)/data.img", 0) == 0)
         #expect(read(file, at: 0) == fill(9))
@@ -132,8 +116,6 @@ struct VolumeDisklessTests {
         pair.first.volume.post(.event(.muted))
         #expect(try call.value() == -Int(EIO))
         call.join()
-        file.close()
-        try pair.first.unmount()
-        pair.stop()
+        try pair.close(file)
     }
 }

@@ -12,10 +12,7 @@ struct VolumeMirrorTests {
     func mirrored(sealed: Bool) throws {
         let folder = try Folder()
         let pair = try VolumePair(folder: folder, sealed: sealed)
-        try pair.connect()
-        try pair.first.promote()
-        try pair.first.serve()
-        let file = Descriptor(adopting: open(pair.first.file, O_RDWR))
+        let file = try pair.open()
         var generator = SeededGenerator(seed: 5)
         for step in 0..<300 {
             let length = step % 11 == 0 ? 1 << 20 : 1 + generator.below(40_000)
@@ -29,9 +26,7 @@ struct VolumeMirrorTests {
             if step % 50 == 0 { #expect(fsync(file.raw) == 0) }
         }
         #expect(fsync(file.raw) == 0)
-        file.close()
-        try pair.first.unmount()
-        pair.stop()
+        try pair.close(file)
         #expect(try same(folder))
         #expect(pair.second.volume.status.counters.framesReceived > 270)
     }
@@ -42,17 +37,11 @@ struct VolumeMirrorTests {
     func resync(sealed: Bool) throws {
         let folder = try Folder()
         let pair = try VolumePair(folder: folder, sealed: sealed)
-        try pair.connect()
-        try pair.first.promote()
-        try pair.first.serve()
-        let file = Descriptor(adopting: open(pair.first.file, O_RDWR))
+        let file = try pair.open()
         let bytes = [UInt8](repeating: 7, count: 100_000)
         var generator = SeededGenerator(seed: 6)
         for round in 0..<3 {
-            pair.first.volume.post(.dropLink)
-            let _: Bool = try pair.first.reports.first("the loss") { report in
-                if case .linkClosed = report { true } else { nil }
-            }
+            try pair.cut()
             for _ in 0..<50 {
                 #expect(pwrite(file.raw, bytes, 100_000, off_t(generator.below(30 << 20))) == 100_000)
             }
@@ -66,9 +55,7 @@ struct VolumeMirrorTests {
             }
         }
         #expect(fsync(file.raw) == 0)
-        file.close()
-        try pair.first.unmount()
-        pair.stop()
+        try pair.close(file)
         #expect(try same(folder))
     }
 

@@ -47,6 +47,29 @@ final class VolumePair {
         }
     }
 
+    /// Connects them and serves the device on the first one: its file, open for reading and writing.
+    func open() throws -> Descriptor {
+        try connect()
+        try first.promote()
+        try first.serve()
+        return Descriptor(adopting: Glibc.open(first.file, O_RDWR))
+    }
+
+    /// Ends what `open` began, and both threads.
+    func close(_ file: consuming Descriptor) throws {
+        file.close()
+        try first.unmount()
+        stop()
+    }
+
+    /// Cuts the connection and waits until the first one knows.
+    func cut() throws {
+        first.volume.post(.dropLink)
+        let _: Bool = try first.reports.first("the loss") { report in
+            if case .linkClosed = report { true } else { nil }
+        }
+    }
+
     struct Channels: ~Copyable {
         var client: SecureChannel?
         var server: SecureChannel?

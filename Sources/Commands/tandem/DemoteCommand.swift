@@ -1,9 +1,7 @@
 import ArgumentParser
-import ControlPlane
-import Settings
 
 /// Gives the role of Primary back.
-struct DemoteCommand: ParsableCommand {
+struct DemoteCommand: GroupCommand {
     static let configuration = CommandConfiguration(
         commandName: "demote",
         abstract: "Make this node Secondary, in order, with nothing lost.",
@@ -12,14 +10,5 @@ struct DemoteCommand: ParsableCommand {
             this one does not take the role again before `tandem up` or `tandem promote`.
             """)
 
-    @OptionGroup var place: PlaceOptions
-
-    @Argument(help: "The group; may be left out when there is one.")
-    var group: String?
-
-    func run() throws {
-        let settings = try place.load()
-        let name = try Daemon.group(group, settings)
-        try Daemon.ask(settings.controlSocketPath, ControlRequest(verb: "demote", group: name))
-    }
+    @OptionGroup var target: GroupOptions
 }

@@ -1,9 +1,8 @@
 import ArgumentParser
-import ControlPlane
-import Settings
+import Basics
 
 /// Asks for the role of Primary.
-struct PromoteCommand: ParsableCommand {
+struct PromoteCommand: GroupCommand {
     static let configuration = CommandConfiguration(
         commandName: "promote",
         abstract: "Make this node Primary: grant, device, mount, export, address.",
@@ -11,16 +10,7 @@ struct PromoteCommand: ParsableCommand {
             "Ends with status 1, and says why, when the arbiter refuses or a step fails; then nothing is left half-way."
     )
 
-    @OptionGroup var place: PlaceOptions
+    static var patience: Interval { Daemon.promotionPatience }
 
-    @Argument(help: "The group; may be left out when there is one.")
-    var group: String?
-
-    func run() throws {
-        let settings = try place.load()
-        let name = try Daemon.group(group, settings)
-        try Daemon.ask(
-            settings.controlSocketPath, ControlRequest(verb: "promote", group: name),
-            patience: Daemon.promotionPatience)
-    }
+    @OptionGroup var target: GroupOptions
 }

@@ -1,9 +1,7 @@
 import ArgumentParser
-import ControlPlane
-import Settings
 
 /// Demotes here and promotes there, or the other way round.
-struct SwitchoverCommand: ParsableCommand {
+struct SwitchoverCommand: GroupCommand {
     static let configuration = CommandConfiguration(
         commandName: "switchover",
         abstract: "Move the group to the other node with nothing lost.",
@@ -12,14 +10,5 @@ struct SwitchoverCommand: ParsableCommand {
             and the reason, when it could not be: then the group stays where it was, or goes back there.
             """)
 
-    @OptionGroup var place: PlaceOptions
-
-    @Argument(help: "The group; may be left out when there is one.")
-    var group: String?
-
-    func run() throws {
-        let settings = try place.load()
-        let name = try Daemon.group(group, settings)
-        try Daemon.ask(settings.controlSocketPath, ControlRequest(verb: "switchover", group: name))
-    }
+    @OptionGroup var target: GroupOptions
 }

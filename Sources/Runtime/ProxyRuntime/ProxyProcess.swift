@@ -20,8 +20,8 @@ public enum ProxyProcess {
         } catch {
             throw .secret("\(error)")
         }
-        let signals: ProxySignals
-        do throws(SystemError) { signals = try ProxySignals() } catch { throw .system(error) }
+        let signals: SignalWatch
+        do throws(SystemError) { signals = try SignalWatch([SIGTERM, SIGINT]) } catch { throw .system(error) }
         let server = try ProxyServer(settings.proxies.compactMap { configuration($0, key: key) })
         let outcome: Result<Void, ProxyError>
         do throws(SystemError) {
@@ -91,32 +91,4 @@ public enum ProxyProcess {
         configuration.sendsProxyLine = proxy.sendsProxyLine
         return configuration
     }
-}
-
-/// Waits for SIGTERM or SIGINT on a thread of its own.
-private final class ProxySignals: Sendable {
-    private let signals: SignalQueue
-    private let end: EventCounter
-
-    /// Blocks the signals in the calling thread and all that it starts from now on.
-    init() throws(SystemError) {
-        signals = try SignalQueue([SIGTERM, SIGINT])
-        end = try EventCounter()
-    }
-
-    /// Calls `body` at the first signal; returns then, or after `stop`.
-    func run(_ body: () -> Void) {
-        var poll = PollSet()
-        poll.add(signals.descriptor.raw, .readable)
-        poll.add(end.descriptor.raw, .readable)
-        do throws(SystemError) {
-            try poll.wait(until: .never)
-            if try signals.next() != nil { body() }
-        } catch {
-            // Without signals nobody could end the process in order: end it now.
-            body()
-        }
-    }
-
-    func stop() { end.signal() }
 }

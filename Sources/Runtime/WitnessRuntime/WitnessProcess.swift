@@ -46,31 +46,3 @@ public enum WitnessProcess {
         try failure.get()
     }
 }
-
-/// Waits for signals on a thread of its own.
-final class SignalWatch: Sendable {
-    private let signals: SignalQueue
-    private let end: EventCounter
-
-    /// Blocks the signals in the calling thread and all that it starts from now on.
-    init(_ numbers: [Int32]) throws(SystemError) {
-        signals = try SignalQueue(numbers)
-        end = try EventCounter()
-    }
-
-    /// Calls `body` at the first signal; returns then, or after `stop`.
-    func run(_ body: () -> Void) {
-        var poll = PollSet()
-        poll.add(signals.descriptor.raw, .readable)
-        poll.add(end.descriptor.raw, .readable)
-        do throws(SystemError) {
-            try poll.wait(until: .never)
-            if try signals.next() != nil { body() }
-        } catch {
-            // Without signals nobody could end the process in order: end it now.
-            body()
-        }
-    }
-
-    func stop() { end.signal() }
-}

@@ -10,12 +10,7 @@ extension StampedCheck {
     public func verifySectors<Failure: Error>(
         _ promise: Promise, words: (UInt64) throws(Failure) -> [UInt64]
     ) throws(Failure) -> Report {
-        var report = Report()
-        for block in blocks {
-            let all = attempts[block, default: []]
-            let required = all.filter { promise == .flushed ? $0.flushed : $0.written }
-            report.blocks += 1
-            report.required += required.count
+        try judgeBlocks(promise) { block, all, required, report throws(Failure) in
             let found = try words(block)
             let may = all.filter { attempt in !required.contains { $0.begin > attempt.end } }
             let wrong = Self.sectors.filter { sector in
@@ -28,14 +23,13 @@ extension StampedCheck {
             case .torn, .foreign: report.torn += 1
             case .blank, .stamp: break
             }
-            guard !wrong.isEmpty else { continue }
+            guard !wrong.isEmpty else { return }
             let numbers = wrong.map { "\($0.lowerBound * 8 / Self.sectorSize)" }.joined(separator: ", ")
             report.findings.append(
                 Finding(
                     block: block, expected: required.max { $0.begin < $1.begin }?.stamp,
                     found: StampedBlock.content(of: found), detail: "Wrong are its sectors \(numbers)."))
         }
-        return report
     }
 
     /// The words of each sector of a block.

@@ -116,14 +116,25 @@ public struct StampedCheck: Sendable {
     public func verify<Failure: Error>(
         _ promise: Promise, content: (UInt64) throws(Failure) -> StampedBlock.Content
     ) throws(Failure) -> Report {
+        try judgeBlocks(promise) { block, all, required, report throws(Failure) in
+            let found = try content(block)
+            if let finding = Self.judge(block, found, all, required) { report.findings.append(finding) }
+        }
+    }
+
+    /// Counts, and calls `judge` for every block that somebody tried to write, with all its attempts and those that
+    /// had to survive.
+    func judgeBlocks<Failure: Error>(
+        _ promise: Promise,
+        _ judge: (UInt64, _ all: [Attempt], _ required: [Attempt], inout Report) throws(Failure) -> Void
+    ) throws(Failure) -> Report {
         var report = Report()
         for block in blocks {
             let all = attempts[block, default: []]
             let required = all.filter { promise == .flushed ? $0.flushed : $0.written }
             report.blocks += 1
             report.required += required.count
-            let found = try content(block)
-            if let finding = Self.judge(block, found, all, required) { report.findings.append(finding) }
+            try judge(block, all, required, &report)
         }
         return report
     }
