@@ -237,7 +237,6 @@ extension LiveStories {
             }
             return one.isSettled && two.isSettled ? true : nil
         }
-        LabClock.nap(.seconds(1))
         try require(run.lab.primary() == nil, "nobody promotes by himself")
         try done(["promote"], on: "node1", run)
         try require(try isPrimary("files", on: "node1", run), "node1 is Primary when promote has ended")
@@ -253,6 +252,11 @@ extension LiveStories {
             try run.lab.verb(["promote"], on: "node1", limit: .seconds(40)).status == 0 ? true : nil
         }
         try require(try isPrimary("files", on: "node1", run), "node1 is Primary alone")
+        // Both have been free to become Primary for a whole lease and longer, and one has seen the other die.
+        for node in ["node1", "node2"] {
+            let asked = run.daemonLines(node).first { $0.contains("promotion-asked") }
+            try require(asked == nil, "\(node) never asked by itself: \(asked ?? "no such event")")
+        }
     }
 
     private static func addressOnly(_ run: StoryRun) throws(LabError) {

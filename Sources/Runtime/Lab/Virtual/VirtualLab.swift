@@ -115,13 +115,25 @@ public struct VirtualLab: Sendable {
     }
 
     /// Starts the daemon of a machine that is up, now and at each start of the machine: the witness on the client.
+    /// Returns when it has said that it runs; throws with its last words when it ends before.
     public func startDaemon(_ name: String) throws(LabError) {
         let what = name == "client" ? "witness" : "node"
         let place = name == "client" ? "" : " --node \(name)"
         let words = "/opt/tandem/tandem \(what) --settings \(Self.settingsInside)\(place)"
         let one = machine(name)
         try one.write(words, to: "/etc/tandem/start")
-        try one.require("setsid \(words) </dev/null >/dev/lab-log 2>&1 & sleep 0.3; kill -0 $!")
+        let log = self.place.port(1, of: name)
+        let known = TextFile.bytes(log)?.count ?? 0
+        let process = try one.require("setsid \(words) </dev/null >/dev/lab-log 2>&1 & echo $!")
+        func news() -> String {
+            String(decoding: (TextFile.bytes(log) ?? []).dropFirst(known), as: UTF8.self)
+        }
+        let lives: Bool? = try LabClock.wait(.seconds(60), every: .milliseconds(100)) {
+            () throws(LabError) -> Bool? in
+            if news().contains("\(what)-started") { return true }
+            return try one.run("kill -0 \(process)").status == 0 ? nil : false
+        }
+        guard lives == true else { throw LabError("tandem \(what) does not start on \(name): \(news())") }
     }
 
     /// Runs a verb of the product on a node.
