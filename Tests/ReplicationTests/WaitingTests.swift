@@ -59,7 +59,7 @@ struct WaitingTests {
         pair[.first].failsDisk = true
         pair.held = [.arbiter]
         pair[.first].story = []
-        pair.read(3, slot: 2)
+        _ = pair.read(3, slot: 2)
         #expect(pair[.first].story == ["mute"])
         pair.held = []
         pair.settle()

@@ -362,6 +362,9 @@ extension LiveStories {
     private static func outOfReach(_ run: StoryRun) throws(LabError) {
         try run.begin(deviceSettings)
         try run.kill(["node2"])
+        try run.wait("node1 has missed node2", .seconds(20)) { () throws(LabError) -> Bool? in
+            try group("files", on: "node1", run)["connection"].string == "Connecting" ? true : nil
+        }
         try waitPrimary("files", on: "node1", run)
         try refusedVerb(["connect"], on: "node1", saying: ["node2", "out of reach"], run)
         try refusedVerb(["switchover"], on: "node1", saying: ["node2", "nothing was moved"], run)
