@@ -286,7 +286,7 @@ struct WitnessDaemonTests {
         let number = open(path, O_WRONLY | O_CLOEXEC)
         let file = Descriptor(adopting: number)
         #expect(pwrite(file.raw, [0xFF as UInt8], 1, 40) == 1)
-        #expect(throws: WitnessError.self, performing: fixture.start)
+        #expect(throws: WitnessError.self, performing: { try fixture.start() })
     }
 
     @Test("a secret that others can read is refused, and one that exists is not overwritten")

@@ -54,13 +54,14 @@ final class WitnessFixture {
     }
 
     /// Starts a witness and returns when it listens.
-    func start() throws {
+    func start(disk: WitnessDisk = WitnessDisk()) throws {
         let remote = try WitnessRemote()
         let (settings, journal) = (settings, journal)
         let box = try Outcome()
         let thread = try SystemThread(name: "witness") {
             do {
-                let daemon = try WitnessDaemon(settings: settings, journal: journal, remote: remote)
+                let daemon = try WitnessDaemon(
+                    settings: settings, journal: journal, remote: remote, disk: disk)
                 box.set("")
                 try daemon.run()
             } catch {

@@ -69,7 +69,10 @@ public enum SecretFile {
             throw failure(path, errno, "create")
         }
         let file = Descriptor(adopting: number)
-        do throws(SystemError) { try DurableFile.fill(file, secret.fileContents, path) } catch {
+        do throws(SystemError) {
+            try DurableFile.write(file, secret.fileContents, path)
+            try DurableFile.sync(file, path)
+        } catch {
             _ = unlink(path)
             throw .system(error)
         }

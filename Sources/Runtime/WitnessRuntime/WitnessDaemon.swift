@@ -47,8 +47,10 @@ public final class WitnessDaemon {
     var random = SystemRandomNumberGenerator()
     private var nextRefusalLine = Instant(nanoseconds: 0)
 
-    /// Reads secret and records and opens the port: all that can be wrong is said here.
-    public init(settings: Settings, journal: Journal, remote: WitnessRemote) throws(WitnessError) {
+    /// Reads secret and records and opens the port: all that can be wrong is said here. `disk` is for tests.
+    public init(
+        settings: Settings, journal: Journal, remote: WitnessRemote, disk: WitnessDisk = WitnessDisk()
+    ) throws(WitnessError) {
         guard let place = settings.witness else { throw .notConfigured }
         self.settings = settings
         self.journal = journal
@@ -62,7 +64,8 @@ public final class WitnessDaemon {
         }
         // The port first: it is what people know of a second witness.
         let listener = try Self.listen("\(place.address)", place.port)
-        store = try WitnessStore(directory: settings.stateDirectory + "/witness", cluster: cluster)
+        store = try WitnessStore(
+            directory: settings.stateDirectory + "/witness", cluster: cluster, disk: disk)
         server = SecureServer(
             listener, keys: WitnessAgreement.keys(secret, settings),
             sessionLimit: Self.sessionMaximum, idleLimit: Self.idleLimit)

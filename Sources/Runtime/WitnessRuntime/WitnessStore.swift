@@ -10,13 +10,15 @@ import WireFormat
 struct WitnessStore: ~Copyable {
     let directory: String
     private let cluster: UInt64
+    private let disk: WitnessDisk
     private let lock: Descriptor
 
     /// Takes the directory for this process, made if it is missing.
-    init(directory: String, cluster: UInt64) throws(WitnessError) {
+    init(directory: String, cluster: UInt64, disk: WitnessDisk) throws(WitnessError) {
         lock = try Self.locked(directory)
         self.directory = directory
         self.cluster = cluster
+        self.disk = disk
     }
 
     private static func locked(_ directory: String) throws(WitnessError) -> Descriptor {
@@ -70,6 +72,6 @@ struct WitnessStore: ~Copyable {
 
     /// Makes the record durable. On an error the old one stands, or the new one does.
     func store(_ record: WitnessRecordFile) throws(SystemError) {
-        try DurableFile.replace(path(record.group), in: directory, with: record.encoded())
+        try DurableFile.replace(path(record.group), in: directory, with: record.encoded(), disk: disk)
     }
 }
