@@ -96,7 +96,8 @@ let package = Package(
         runtime(
             "Provisioning",
             [
-                "Basics", "Quorum", "DiskFormat", "WireFormat", "Settings", "CLinux", "LinuxSystem",
+                "Basics", "Quorum", "DiskFormat", "WireFormat", "Election", "Settings", "CLinux",
+                "LinuxSystem",
                 "BlockStore",
                 "SecureChannel", "ControlPlane", "WitnessRuntime",
             ]),
@@ -138,8 +139,8 @@ let package = Package(
         tests(
             "ProvisioningTests",
             [
-                "Basics", "Quorum", "DiskFormat", "Settings", "Telemetry", "LinuxSystem", "BlockStore",
-                "SecureChannel", "WitnessRuntime", "Provisioning",
+                "Basics", "Quorum", "DiskFormat", "Election", "Settings", "Telemetry", "LinuxSystem",
+                "BlockStore", "SecureChannel", "WitnessRuntime", "Provisioning",
             ]),
         tests("BasicsTests", ["Basics"]),
         tests("LabTests", ["Lab", "Basics"]),

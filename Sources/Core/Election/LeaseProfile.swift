@@ -72,7 +72,7 @@ public struct LeaseProfile: Sendable, Hashable {
         try LeaseProfile(holder: holder, renewal: renewal, promise: promise, mute: mute, slack: slack)
     }
 
-    /// Whether measured lateness (of wake-ups) and round trips fit (I2); `fast` is refused where they do not.
+    /// Whether measured lateness (of wake-ups) and round trips fit (I2); `tandem check` says where they do not.
     public func fits(lateness: Interval, roundTrip: Interval) -> Bool {
         2 * renewal.nanoseconds + lateness.nanoseconds + roundTrip.nanoseconds <= holder.nanoseconds
     }

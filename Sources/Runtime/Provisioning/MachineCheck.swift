@@ -1,5 +1,6 @@
 public import Basics
 import BlockStore
+import Election
 import Glibc
 import LinuxSystem
 import SecureChannel
@@ -36,6 +37,9 @@ public enum MachineCheck {
         if let node {
             if let secret { findings.append(witness(settings, node, secret, deadline)) }
             findings.append(peer(settings, node, deadline))
+        }
+        if settings.lease == .fast {
+            findings.append(punctuality(settings.lease.profile, lateness: measuredLateness()))
         }
         findings += devices(settings) + tools(settings) + copies(settings)
         return findings
@@ -88,6 +92,29 @@ public enum MachineCheck {
         } catch {
             return problem("\(text): \(error); is `tandem node` running there?")
         }
+    }
+
+    /// Whether a machine that wakes so late at times can renew such a lease.
+    static func punctuality(_ profile: LeaseProfile, lateness: Interval) -> Finding {
+        let text =
+            "lease: of \(profile.holder.wholeMilliseconds) ms; this machine woke up to"
+            + " \(lateness.wholeMilliseconds) ms late"
+        // An answer of the peer takes longer than a wake-up only on networks that no lease of this length is for.
+        return profile.fits(lateness: lateness, roundTrip: .milliseconds(5))
+            ? ok(text) : problem("\(text), too late for it: use `lease: normal`")
+    }
+
+    /// The latest of a hundred wake-ups, in a second.
+    private static func measuredLateness() -> Interval {
+        var latest = Interval.milliseconds(0)
+        for _ in 0..<100 {
+            let due = Instant.now() + .milliseconds(10)
+            var poll = PollSet()
+            // Without poll there is nothing to measure with.
+            do throws(SystemError) { try poll.wait(until: due) } catch { return latest }
+            latest = max(latest, Instant.now().since(due))
+        }
+        return latest
     }
 
     private static func devices(_ settings: Settings) -> [Finding] {

@@ -1,5 +1,5 @@
 import Basics
-import Election
+public import Election
 import Glibc
 import LinuxSystem
 import Quorum
@@ -157,7 +157,7 @@ public final class WitnessDaemon {
 
 extension Settings.Lease {
     /// The times that the word stands for.
-    var profile: LeaseProfile {
+    public var profile: LeaseProfile {
         switch self {
         case .fast: .fast
         case .normal: .normal

@@ -1,0 +1,41 @@
+import Basics
+import Election
+import LinuxSystem
+import Settings
+import Testing
+
+@testable import Provisioning
+
+@Suite("tandem check")
+struct MachineCheckTests {
+    private func findings(lease: String) throws -> [MachineCheck.Finding] {
+        let settings = try Settings.parse(
+            text: """
+                cluster: test
+                secret: /none/secret
+                lease: \(lease)
+                nodes:
+                  node1: { address: 127.0.0.1 }
+                  node2: { address: 127.0.0.2 }
+                arbiter: none
+                groups:
+                  front: { address: 192.0.2.1/24 }
+                """, file: "test.yaml")
+        return MachineCheck.run(settings: settings, nodeName: "node1", deadline: .now() + .seconds(5))
+    }
+
+    @Test("a machine that wakes too late for a fast lease is told so, and what to do")
+    func tooLate() {
+        let late = MachineCheck.punctuality(.fast, lateness: .milliseconds(90))
+        #expect(!late.isOK)
+        #expect(late.text.contains("225 ms") && late.text.contains("90 ms late"))
+        #expect(late.text.contains("`lease: normal`"))
+        #expect(MachineCheck.punctuality(.fast, lateness: .milliseconds(20)).isOK)
+    }
+
+    @Test("the machine is measured where the lease is fast, and only there")
+    func measured() throws {
+        #expect(try findings(lease: "fast").contains { $0.text.hasPrefix("lease: of 225 ms") })
+        #expect(try !findings(lease: "normal").contains { $0.text.hasPrefix("lease: ") })
+    }
+}
