@@ -89,6 +89,16 @@ struct JSONTests {
         group.arbiter.isReachable = false
         #expect(text().contains("the witness is out of reach"))
         group.arbiter.isReachable = true
+        group.arbiter.hasLostRecords = true
+        #expect(text().contains("the witness has lost its record and grants nothing"))
+        group.arbiter.hasLostRecords = false
+        group.role = "Secondary"
+        group.peer.role = "Secondary"
+        #expect(text().contains(" safe: both copies are UpToDate and nobody is Primary"))
+        group.peer.isBlocked = true
+        #expect(text().contains("NOT safe: both copies are UpToDate, nobody is Primary and b cannot serve now"))
+        group.peer.isBlocked = false
+        group.role = "Primary"
         group.replication = "SyncSource"
         group.peer.disk = "Inconsistent"
         #expect(text().contains("NOT safe yet: b is being copied from a"))

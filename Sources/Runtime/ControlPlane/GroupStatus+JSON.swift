@@ -10,6 +10,7 @@ extension GroupStatus {
             "record": record?.json ?? .null,
             "arbiter": [
                 "kind": .string(arbiter.kind), "reachable": .boolean(arbiter.isReachable),
+                "lost_records": .boolean(arbiter.hasLostRecords),
                 "open_request": .optional(arbiter.openRequest),
             ],
             "volume": volume?.json ?? .null,
@@ -39,6 +40,7 @@ extension GroupStatus {
         arbiter = Arbiter(
             kind: json["arbiter"]["kind"].string ?? arbiter.kind,
             isReachable: json["arbiter"]["reachable"].boolean ?? false,
+            hasLostRecords: json["arbiter"]["lost_records"].boolean ?? false,
             openRequest: json["arbiter"]["open_request"].string)
         volume = Volume(json: json["volume"])
         isFrozen = json["frozen"].boolean ?? false

@@ -12,10 +12,9 @@ extension NodeStatus {
             return "FROZEN: requests wait for a verdict; \(freezeReason(of: group))."
         }
         guard group.volume != nil else { return addressSummary(of: group) }
-        let hasArbiter = group.arbiter.kind == "none" || group.arbiter.isReachable
         let isWhole = group.disk == "UpToDate" && group.peer.disk == "UpToDate"
         if isWhole, group.connection == "Connected", group.replication == "Established" {
-            return wholeSummary(of: group, hasArbiter: hasArbiter)
+            return wholeSummary(of: group)
         }
         if group.replication == "SyncTarget" || group.replication == "SyncSource" {
             let (target, source) = group.replication == "SyncTarget" ? (node, peer) : (peer, node)
@@ -45,16 +44,19 @@ extension NodeStatus {
             ? "\(address.value) is on \(node)." : "\(address.value) is not on this node (\(node))."
     }
 
-    private func wholeSummary(of group: GroupStatus, hasArbiter: Bool) -> String {
-        guard hasArbiter else {
+    private func wholeSummary(of group: GroupStatus) -> String {
+        if group.arbiter.kind != "none", !group.arbiter.isReachable {
             return "the data is safe on both nodes, but the witness is out of reach:"
                 + " if either machine failed now, the service would stop until the witness is back."
+        }
+        if group.arbiter.hasLostRecords {
+            return "the data is safe on both nodes, but the witness has lost its record and grants nothing: if either"
+                + " machine failed now, the service would stop until `tandem witness reseed` is run there."
         }
         let split = group.arbiter.kind == "none" ? " (no arbiter: split brain is possible)" : ""
         let names = [node, peer]
         guard let primary = group.role == "Primary" ? node : group.peer.role == "Primary" ? peer : nil else {
-            return "safe: both copies are UpToDate and nobody is Primary;"
-                + " if either machine failed now the other could serve\(split)."
+            return idleSummary(of: group) + split + "."
         }
         let other = names.first { $0 != primary } ?? peer
         if other == node ? group.failover.obstacle != nil : group.peer.isBlocked {
@@ -64,6 +66,22 @@ extension NodeStatus {
         }
         return "safe: both copies are UpToDate; if \(primary) failed now \(other) would take over,"
             + " if \(other) failed now \(primary) would go on\(split)."
+    }
+
+    private func idleSummary(of group: GroupStatus) -> String {
+        let isBlocked = group.failover.obstacle != nil
+        switch (isBlocked, group.peer.isBlocked) {
+        case (false, false):
+            return "safe: both copies are UpToDate and nobody is Primary; if either machine failed now the other could"
+                + " serve"
+        case (true, true):
+            return "NOT safe: both copies are UpToDate, nobody is Primary and neither node can serve now (see"
+                + " `tandem status` on each)"
+        case (true, false), (false, true):
+            let (bad, good) = isBlocked ? (node, peer) : (peer, node)
+            return "NOT safe: both copies are UpToDate, nobody is Primary and \(bad) cannot serve now (see"
+                + " `tandem status` there): if \(good) failed now nobody could"
+        }
     }
 
     private func aloneSummary(of group: GroupStatus) -> String {
@@ -122,21 +140,28 @@ extension NodeStatus {
     private static func text(of arbiter: GroupStatus.Arbiter) -> String {
         let reach =
             arbiter.kind == "none"
-            ? "none" : arbiter.isReachable ? "witness reachable" : "witness OUT OF REACH"
+            ? "none"
+            : !arbiter.isReachable
+                ? "witness OUT OF REACH"
+                : arbiter.hasLostRecords
+                    ? "witness reachable, but it has LOST RECORDS (`tandem witness reseed` there)"
+                    : "witness reachable"
         return arbiter.openRequest.map { "\(reach), open request: \($0)" } ?? reach
     }
 
     private static func text(of volume: GroupStatus.Volume) -> String {
         var text = "\(volume.size >> 20) MiB"
         if volume.dirtyBlocks > 0 {
-            text += ", \(volume.dirtyBlocks * 4) KiB out of sync, \(Int(volume.donePercent)) % done"
+            text += ", \(volume.dirtyBlocks * 4) KiB out of sync"
+            if volume.donePercent < 100 { text += ", \(Int(volume.donePercent)) % done" }
         }
         if volume.resyncBytesSent > 0 { text += ", \(volume.resyncBytesSent >> 10) KiB sent by resync" }
         return volume.device.map { "\(text), \($0)" } ?? text
     }
 
     private static func text(of failover: GroupStatus.Failover) -> String {
-        [failover.state, failover.step, failover.stuck, failover.obstacle].compactMap { $0 }.joined(
+        // What is stuck names its step itself.
+        [failover.state, failover.stuck ?? failover.step, failover.obstacle].compactMap { $0 }.joined(
             separator: ": ")
     }
 }

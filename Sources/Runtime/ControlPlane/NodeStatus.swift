@@ -73,12 +73,18 @@ public struct GroupStatus: Sendable, Equatable {
         /// "witness" or "none".
         public var kind: String
         public var isReachable: Bool
+        /// Whether it knows less than this node does: it has lost records, and grants nothing until it is reseeded.
+        public var hasLostRecords: Bool
         /// What an open request asks for (R3); nil when none is open.
         public var openRequest: String?
 
-        public init(kind: String = "witness", isReachable: Bool = false, openRequest: String? = nil) {
+        public init(
+            kind: String = "witness", isReachable: Bool = false, hasLostRecords: Bool = false,
+            openRequest: String? = nil
+        ) {
             self.kind = kind
             self.isReachable = isReachable
+            self.hasLostRecords = hasLostRecords
             self.openRequest = openRequest
         }
     }

@@ -30,6 +30,7 @@ extension NodeGroupLoop {
         let record = status.record
         if let arbiter, volume != nil {
             if let record { arbiter.send(.told(group: group.name, record)) }
+            if hasArbiterForgotten { arbiter.send(.read(group: group.name)) }
             let epoch = serves ? record?.epoch ?? 0 : 0
             arbiter.send(
                 .renew(

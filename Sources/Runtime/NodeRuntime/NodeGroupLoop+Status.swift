@@ -44,6 +44,7 @@ extension NodeGroupLoop {
         }
         status.arbiter = GroupStatus.Arbiter(
             kind: context.settings.witness == nil ? "none" : "witness", isReachable: isArbiterUp,
+            hasLostRecords: isArbiterUp && hasArbiterForgotten,
             openRequest: replica.openRequest.map { "\($0.purpose)" })
         status.volume = volumeStatus(replica)
         status.isFrozen = replica.isFrozen

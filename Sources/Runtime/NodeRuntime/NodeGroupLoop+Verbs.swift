@@ -136,6 +136,7 @@ extension NodeGroupLoop {
 
     private func switchoverVerb(_ answer: @escaping NodeAnswer) {
         guard plan.state == .primary else { return askForSwitchover(answer) }
+        if volume != nil, let trouble = arbiterHindrance { return answer(false, "\(trouble); nothing was moved") }
         guard volume == nil || peerCouldHold else {
             return answer(
                 false,
@@ -147,6 +148,13 @@ extension NodeGroupLoop {
         isHeld = true
         handsOver = true
         run(plan.handle(.demote, at: now))
+    }
+
+    /// Why the witness would not grant the other node the role.
+    private var arbiterHindrance: String? {
+        guard context.settings.witness != nil else { return nil }
+        if !isArbiterUp { return Self.words(PromotionRefusal.noArbiter) }
+        return hasArbiterForgotten ? "the witness refuses: \(Self.words(ArbiterRefusal.rolledBack))" : nil
     }
 
     private var peerHindrance: String {
@@ -213,7 +221,10 @@ extension NodeGroupLoop {
             // Asked for here, and the other node has given it.
             answer(.switchover, true, "\(context.name) is Primary of \(group.name)")
         } else if plan.isClean, isHeld, peerSign?.isComplete == true {
+            // The other node learns it before the operator's next word.
             isHeld = false
+            nextSign = now
+            sendSigns()
             answer(.switchover, true, "\(context.peerName) is Primary of \(group.name)")
         }
     }

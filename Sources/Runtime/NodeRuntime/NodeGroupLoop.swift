@@ -41,6 +41,8 @@ final class NodeGroupLoop {
     var nextSequence: UInt64
     var nextSign: Instant
     var isArbiterUp = false
+    /// Whether it knows an older record than this node, or none: it grants nothing.
+    var hasArbiterForgotten = false
     var isMutedByLease = false
     /// The peer's connection was given up because nobody confirms.
     var hasDroppedLink = false
@@ -313,12 +315,19 @@ final class NodeGroupLoop {
             volume?.post(.event(.arbiterLost))
         case .unreachable(let reason): arbiterTrouble = reason
         case .record(let record):
+            let own = replica.record?.epoch ?? 0
+            hasArbiterForgotten = volume != nil && (record?.epoch ?? 0) < own
             volume?.post(.event(.recordRead(record)))
             if let record, record.holder == context.node.peer, record.epoch == replica.record?.epoch {
                 return
             }
         case .answer(let identifier, let answer):
-            if case .refused(let reason, _) = answer { lastRefusal = reason }
+            switch answer {
+            case .refused(let reason, _):
+                lastRefusal = reason
+                hasArbiterForgotten = reason == .rolledBack || reason == .noRecord
+            case .granted: hasArbiterForgotten = false
+            }
             volume?.post(.event(.arbiterAnswered(identifier: identifier, answer)))
         case .renewed(let sequence, let isConfirmed):
             if isConfirmed { confirmed(sequence) }

@@ -15,6 +15,9 @@ extension LiveStories {
             LiveStory("a switchover to a node that cannot serve moves nothing") { run throws(LabError) in
                 try blockedSwitchover(run)
             },
+            LiveStory("a witness that has lost its record is named, and nothing is moved until it is reseeded") {
+                run throws(LabError) in try forgetfulWitness(run)
+            },
             LiveStory("with an external elector the operator's scripts promote and demote") {
                 run throws(LabError) in try externalElector(run)
             },
@@ -338,6 +341,37 @@ extension LiveStories {
         try run.kill(["node1"])
         try waitPrimary("files", on: "node2", run)
         try waitPrimary("mail", on: "node2", run)
+    }
+
+    private static func forgetfulWitness(_ run: StoryRun) throws(LabError) {
+        try run.begin(deviceSettings)
+        run.lab.killDaemon("witness")
+        let emptied = try run.lab.machine("witness").run(
+            ["sh", "-c", "rm \(LabDirectory.diskInside)/state/*/files.record"])
+        try require(emptied.status == 0, "the witness's record is gone: \(emptied.output)")
+        try run.lab.startWitness()
+        for node in ["node1", "node2"] {
+            try run.wait("\(node) knows that the witness has lost its record", .seconds(10)) {
+                () throws(LabError) -> Bool? in
+                let status = try run.lab.verb(["status"], on: node).output
+                return status.contains("the witness has lost its record") ? true : nil
+            }
+        }
+        let saying = ["witness reseed", "nothing was moved"]
+        try refusedVerb(["switchover"], on: "node1", saying: saying, run)
+        try refusedVerb(["switchover"], on: "node2", saying: ["witness reseed"], run)
+        try require(try isPrimary("files", on: "node1", run), "node1 is still Primary")
+        let reseed = ["witness", "reseed", "files", "--settings", run.lab.directory.settings]
+        let reseeded = try run.lab.machine("witness").run([run.lab.product] + reseed)
+        try require(reseeded.status == 0, "the witness is reseeded: \(reseeded.output)")
+        try run.wait("node1 knows that the witness has its record", .seconds(10)) {
+            () throws(LabError) -> Bool? in
+            let status = try run.lab.verb(["status"], on: "node1").output
+            return status.contains("would take over") ? true : nil
+        }
+        try done(["switchover"], on: "node1", run)
+        try done(["switchover"], on: "node1", run)
+        try require(try isPrimary("files", on: "node1", run), "there and back again, at once")
     }
 
     private static func outOfDescriptors(_ run: StoryRun) throws(LabError) {
