@@ -96,7 +96,7 @@ struct JSONTests {
         group.peer.role = "Secondary"
         #expect(text().contains(" safe: both copies are UpToDate and nobody is Primary"))
         group.peer.isBlocked = true
-        #expect(text().contains("NOT safe: both copies are UpToDate, nobody is Primary and b cannot serve now"))
+        #expect(text().contains("NOT safe: both copies are UpToDate, nobody is Primary and b cannot serve"))
         group.peer.isBlocked = false
         group.role = "Primary"
         group.replication = "SyncSource"

@@ -50,7 +50,8 @@ extension NodeStatus {
                 + " if either machine failed now, the service would stop until the witness is back."
         }
         if group.arbiter.hasLostRecords {
-            return "the data is safe on both nodes, but the witness has lost its record and grants nothing: if either"
+            return
+                "the data is safe on both nodes, but the witness has lost its record and grants nothing: if either"
                 + " machine failed now, the service would stop until `tandem witness reseed` is run there."
         }
         let split = group.arbiter.kind == "none" ? " (no arbiter: split brain is possible)" : ""
@@ -72,7 +73,8 @@ extension NodeStatus {
         let isBlocked = group.failover.obstacle != nil
         switch (isBlocked, group.peer.isBlocked) {
         case (false, false):
-            return "safe: both copies are UpToDate and nobody is Primary; if either machine failed now the other could"
+            return
+                "safe: both copies are UpToDate and nobody is Primary; if either machine failed now the other could"
                 + " serve"
         case (true, true):
             return "NOT safe: both copies are UpToDate, nobody is Primary and neither node can serve now (see"

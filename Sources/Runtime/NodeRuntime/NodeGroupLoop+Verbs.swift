@@ -136,7 +136,9 @@ extension NodeGroupLoop {
 
     private func switchoverVerb(_ answer: @escaping NodeAnswer) {
         guard plan.state == .primary else { return askForSwitchover(answer) }
-        if volume != nil, let trouble = arbiterHindrance { return answer(false, "\(trouble); nothing was moved") }
+        if volume != nil, let trouble = arbiterHindrance {
+            return answer(false, "\(trouble); nothing was moved")
+        }
         guard volume == nil || peerCouldHold else {
             return answer(
                 false,

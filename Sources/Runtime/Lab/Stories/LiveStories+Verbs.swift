@@ -15,7 +15,9 @@ extension LiveStories {
             LiveStory("a switchover to a node that cannot serve moves nothing") { run throws(LabError) in
                 try blockedSwitchover(run)
             },
-            LiveStory("a witness that has lost its record is named, and nothing is moved until it is reseeded") {
+            LiveStory(
+                "a witness that has lost its record is named, and nothing is moved until it is reseeded"
+            ) {
                 run throws(LabError) in try forgetfulWitness(run)
             },
             LiveStory("with an external elector the operator's scripts promote and demote") {
