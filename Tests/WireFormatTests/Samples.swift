@@ -51,7 +51,7 @@ enum Sample {
         .renew(
             group: "files",
             LeaseRenewal(sequence: 9, epoch: 7, grant: record.grant, heardPeer: true, isRestarted: false)),
-        .create(group: "f", record), .reseed(group: String(repeating: "é", count: 32), record),
+        .create(group: "f", record), .create(group: String(repeating: "é", count: 32), record),
         .told(group: "files", record), .release(group: "files", epoch: 7, grant: record.grant), .list,
     ]
 

@@ -92,8 +92,6 @@ public enum WitnessRequest: Sendable, Hashable {
     case renew(group: String, LeaseRenewal)
     /// For `init` and `adopt` only; answered by `record` with what stands then.
     case create(group: String, ArbiterRecord)
-    /// For `witness reseed` only; answered by `record`.
-    case reseed(group: String, ArbiterRecord)
     /// The node knows this record; answered by `record`.
     case told(group: String, ArbiterRecord)
     /// The holder of this grant serves no more; answered by `record`.

@@ -4,7 +4,10 @@ import Quorum
 extension WitnessRequest {
     private enum Code: UInt8 {
         case hello = 1
-        case read, change, renew, create, reseed, told, release, list
+        case read, change, renew, create
+        // 6 is not given to anything again: it overwrote a record from afar.
+        case told = 7
+        case release, list
     }
 
     /// The message with its length before it: what is sent. A name that is none is the caller's fault.
@@ -31,9 +34,6 @@ extension WitnessRequest {
             writer.write(renewal.isRestarted)
         case .create(let group, let record):
             Self.begin(.create, group, &writer)
-            record.encode(into: &writer)
-        case .reseed(let group, let record):
-            Self.begin(.reseed, group, &writer)
             record.encode(into: &writer)
         case .told(let group, let record):
             Self.begin(.told, group, &writer)
@@ -92,7 +92,6 @@ extension WitnessRequest {
                     sequence: sequence, epoch: epoch, grant: grant, heardPeer: heardPeer,
                     isRestarted: reader.readBool()))
         case .create: return ArbiterRecord(from: &reader).map { .create(group: group, $0) }
-        case .reseed: return ArbiterRecord(from: &reader).map { .reseed(group: group, $0) }
         case .told: return ArbiterRecord(from: &reader).map { .told(group: group, $0) }
         case .release:
             let epoch = reader.readUInt64()

@@ -61,14 +61,6 @@ public final class WitnessClient {
         return record
     }
 
-    /// Makes this the group's record, whatever stood before.
-    public func reseed(_ group: String, _ known: ArbiterRecord) throws(WitnessError) -> ArbiterRecord {
-        guard let record = try record(of: group, .reseed(group: group, known)) else {
-            throw .unexpectedAnswer
-        }
-        return record
-    }
-
     private func record(of group: String, _ request: WitnessRequest) throws(WitnessError) -> ArbiterRecord? {
         guard case .record(let name, let record) = try ask(request), name == group else {
             throw .unexpectedAnswer

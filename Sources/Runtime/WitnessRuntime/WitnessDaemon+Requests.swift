@@ -71,11 +71,6 @@ extension WitnessDaemon {
                 update(&state, id, asker: nil) { _ = $0.create(record) }
                 if isNew { noteRecord("record-created", state, by: session.node) }
             }
-        case .reseed(let name, let record):
-            withGroup(name, id) { state in
-                update(&state, id, asker: nil) { $0.reseed(record) }
-                noteRecord("record-reseeded", state, by: session.node)
-            }
         case .told(let name, let record): withGroup(name, id) { told(&$0, record, session, id) }
         case .release(let name, let epoch, let grant):
             withGroup(name, id) { state in
