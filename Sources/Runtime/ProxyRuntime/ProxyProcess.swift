@@ -26,24 +26,13 @@ public enum ProxyProcess {
         let outcome: Result<Void, ProxyError>
         do throws(SystemError) {
             let watch = try SystemThread(name: "signals") { signals.run { server.stop() } }
-            outcome = Result { () throws(ProxyError) in try server.run(log: writeLog) }
+            outcome = Result { () throws(ProxyError) in try server.run { AccessLog.write($0, to: 1) } }
             signals.stop()
             watch.join()
         } catch {
             throw .system(error)
         }
         try outcome.get()
-    }
-
-    private static func writeLog(_ lines: [UInt8]) {
-        var rest = lines[...]
-        while !rest.isEmpty {
-            let count = Glibc.write(1, Array(rest), rest.count)
-            if count < 0, errno == EINTR { continue }
-            // A log that nobody takes stops no request.
-            guard count > 0 else { return }
-            rest = rest.dropFirst(count)
-        }
     }
 
     /// What the settings say, as the loop takes it.
@@ -89,6 +78,12 @@ public enum ProxyProcess {
         configuration.timeouts.tunnel = proxy.timeouts.tunnel
         configuration.queueLimit = proxy.queue
         configuration.sendsProxyLine = proxy.sendsProxyLine
+        configuration.log =
+            switch proxy.log {
+            case .standardOutput: .standardOutput
+            case .none: .none
+            case .file(let path): .file(path)
+            }
         return configuration
     }
 }
