@@ -57,6 +57,18 @@ struct ExchangeRulesTests {
         #expect(rules.retries == 1)
     }
 
+    @Test(
+        "survives a server that dies: the kept connection is lost, the fresh one refused, another server answers"
+    )
+    func serverDies() {
+        var rules = rules("GET / HTTP/1.1")
+        #expect(rules.handle(.serverLost(headBegun: false)) == .sendAgain)
+        #expect(rules.handle(.connectFailed(expired: false)) == .moveOn)
+        #expect(rules.retries == 2)
+        for event in [ExchangeRules.Event.placed, .connected] { #expect(rules.handle(event) == .goOn) }
+        #expect(rules.handle(.serverLost(headBegun: false)) == .answer(status: 502, ending: "SH"))
+    }
+
     @Test("a response that ends early is cut, with a reset where a plain end would look like the whole")
     func cut() {
         var modern = rules("GET / HTTP/1.1")

@@ -6,7 +6,8 @@
 ///
 /// - Sent again, once, on a fresh connection, only what may be repeated, with no byte of its body sent and no byte of an
 ///   answer come (9112 9.3.1).
-/// - Given to another server, once, whatever its method, when no connection stood: nothing was sent.
+/// - Given to another server, once, whatever its method, when no connection stood: nothing was sent. Also when that was the
+///   fresh connection of the rule above: a server that dies takes kept connections and then refuses new ones.
 /// - What has begun at the client is never answered anew, and never ended so that it looks whole (9112 8).
 /// - A connection is used again only when both sides have ended their message on it (9112 9.3).
 public struct ExchangeRules: Sendable {
@@ -83,8 +84,10 @@ public struct ExchangeRules: Sendable {
     private var responseBegun = false
     private var endsWithClose = false
     private var serverKeepsAlive = false
-    /// How often it was sent or placed again.
-    public private(set) var retries = 0
+    private var wasSentAgain = false
+    private var hasMoved = false
+    /// How often it was sent or placed again: at most once each.
+    public var retries: Int { (wasSentAgain ? 1 : 0) + (hasMoved ? 1 : 0) }
 
     public init() {}
 
@@ -118,8 +121,8 @@ public struct ExchangeRules: Sendable {
             phase = .connect
             return .goOn
         case .connectFailed(let expired):
-            guard retries < 1 else { return answer(503, expired ? "sC" : "SC") }
-            retries += 1
+            guard !hasMoved else { return answer(503, expired ? "sC" : "SC") }
+            hasMoved = true
             phase = .queue
             return .moveOn
         case .connected:
@@ -183,10 +186,10 @@ public struct ExchangeRules: Sendable {
 
     private mutating func serverLost(_ headBegun: Bool) -> Action {
         if phase == .data { return cut("SD") }
-        guard method.isIdempotent, !bodySent, !responseBegun, !headBegun, retries < 1 else {
+        guard method.isIdempotent, !bodySent, !responseBegun, !headBegun, !wasSentAgain else {
             return answer(502, "SH")
         }
-        retries += 1
+        wasSentAgain = true
         return .sendAgain
     }
 
