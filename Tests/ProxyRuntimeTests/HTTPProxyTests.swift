@@ -192,6 +192,17 @@ struct ProxyFaultTests {
             _ = try stage.client().get("/other")
         }
         #expect(text.hasPrefix("before\n127.0.0.1:") && text.contains(" \"GET /name HTTP/1.1\"\n"))
+
+        // Moved away, as logrotate does: the next file begins when it is asked for.
+        #expect(rename(path, path + ".1") == 0)
+        defer { _ = unlink(path + ".1") }
+        stage.proxy.reopenLogs()
+        text = ""
+        while !text.contains("GET /next"), Instant.now() < deadline {
+            _ = try stage.client().get("/next")
+            text = (try? SmallFile.read(path)) ?? ""
+        }
+        #expect(text.hasPrefix("127.0.0.1:") && text.contains("GET /next"))
     }
 
     @Test("a request without an answer is sent once more when that does no harm, and never otherwise")

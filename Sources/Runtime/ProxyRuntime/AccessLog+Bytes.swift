@@ -18,20 +18,34 @@ final class AccessLog {
         init(_ descriptor: consuming Descriptor) { self.descriptor = descriptor }
     }
 
-    private let sink: Sink
+    private let target: ProxyConfiguration.Log
+    private var sink: Sink
     private var lines: [UInt8] = []
     private var dates = DateText()
 
     /// `write` takes what goes to standard output.
     init(_ target: ProxyConfiguration.Log, write: @escaping ([UInt8]) -> Void) throws(SystemError) {
+        self.target = target
         switch target {
         case .none: sink = .none
         case .standardOutput: sink = .standardOutput(write)
-        case .file(let path):
-            let number = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o640)
-            guard number >= 0 else { throw SystemError(operation: "open", subject: path, code: errno) }
-            sink = .file(OpenFile(Descriptor(adopting: number)))
+        case .file(let path): sink = .file(try Self.open(path))
         }
+    }
+
+    private static func open(_ path: String) throws(SystemError) -> OpenFile {
+        let number = Glibc.open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o640)
+        guard number >= 0 else { throw SystemError(operation: "open", subject: path, code: errno) }
+        return OpenFile(Descriptor(adopting: number))
+    }
+
+    /// Writes on to whatever file has the path now: after somebody has moved the last one away. Where none can be opened
+    /// the old one is kept, and the lines with it.
+    func reopen() throws(SystemError) {
+        guard case .file(let path) = target else { return }
+        let file = try Self.open(path)
+        flush()
+        sink = .file(file)
     }
 
     /// Whether a line is worth making.

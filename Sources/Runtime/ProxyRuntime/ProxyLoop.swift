@@ -120,6 +120,7 @@ final class ProxyLoop {
         for order in orders.take() {
             switch order {
             case .stop: return false
+            case .reopenLogs: reopenLogs()
             case .setAdmin(let proxy, let server, let state):
                 for frontend in frontends where frontend.configuration.name == proxy {
                     frontend.setAdmin(state, of: server)
@@ -127,6 +128,16 @@ final class ProxyLoop {
             }
         }
         return true
+    }
+
+    private func reopenLogs() {
+        for log in logs.values {
+            do throws(SystemError) {
+                try log.reopen()
+            } catch {
+                AccessLog.write(Array("the access log goes on in its old file: \(error)\n".utf8), to: 2)
+            }
+        }
     }
 
     /// Takes a socket into the poll; false when it could not be, and is closed.
@@ -180,6 +191,7 @@ protocol ProxyWaiter: AnyObject {
 final class ProxyOrders: Sendable {
     enum Order: Sendable {
         case stop
+        case reopenLogs
         case setAdmin(proxy: String, server: String, BackendPool.AdminState)
     }
 

@@ -8,8 +8,8 @@ import WitnessRuntime
 
 /// `tandem proxy`: the settings' proxies, until a signal ends them.
 public enum ProxyProcess {
-    /// Runs all proxies of the settings until SIGTERM or SIGINT; the access log goes to standard output. Call it before
-    /// any other thread starts.
+    /// Runs all proxies of the settings until SIGTERM or SIGINT; SIGUSR1 opens the files of access logs anew. Call it
+    /// before any other thread starts.
     public static func run(settings: Settings) throws(ProxyError) {
         guard !settings.proxies.isEmpty else { throw .nothingToDo(file: settings.file) }
         let key: [UInt8]
@@ -25,7 +25,9 @@ public enum ProxyProcess {
         let server = try ProxyServer(settings.proxies.compactMap { configuration($0, key: key) })
         let outcome: Result<Void, ProxyError>
         do throws(SystemError) {
-            let watch = try SystemThread(name: "signals") { signals.run { server.stop() } }
+            let watch = try SystemThread(name: "signals") {
+                signals.run(reopen: { server.reopenLogs() }, end: { server.stop() })
+            }
             outcome = Result { () throws(ProxyError) in try server.run { AccessLog.write($0, to: 1) } }
             signals.stop()
             watch.join()
@@ -88,28 +90,34 @@ public enum ProxyProcess {
     }
 }
 
-/// Waits for SIGTERM or SIGINT on a thread of its own.
+/// Waits for SIGTERM, SIGINT and SIGUSR1 on a thread of its own.
 private final class ProxySignals: Sendable {
     private let signals: SignalQueue
     private let end: EventCounter
 
     /// Blocks the signals in the calling thread and all that it starts from now on.
     init() throws(SystemError) {
-        signals = try SignalQueue([SIGTERM, SIGINT])
+        signals = try SignalQueue([SIGTERM, SIGINT, SIGUSR1])
         end = try EventCounter()
     }
 
-    /// Calls `body` at the first signal; returns then, or after `stop`.
-    func run(_ body: () -> Void) {
+    /// Calls `reopen` at each SIGUSR1 and `finish` at the first other signal; returns then, or after `stop`.
+    func run(reopen: () -> Void, end finish: () -> Void) {
         var poll = PollSet()
         poll.add(signals.descriptor.raw, .readable)
-        poll.add(end.descriptor.raw, .readable)
+        let ending = poll.add(end.descriptor.raw, .readable)
         do throws(SystemError) {
-            try poll.wait(until: .never)
-            if try signals.next() != nil { body() }
+            while true {
+                try poll.wait(until: .never)
+                if poll.ready(at: ending).contains(.readable) { return }
+                while let signal = try signals.next() {
+                    guard signal == SIGUSR1 else { return finish() }
+                    reopen()
+                }
+            }
         } catch {
             // Without signals nobody could end the process in order: end it now.
-            body()
+            finish()
         }
     }
 
