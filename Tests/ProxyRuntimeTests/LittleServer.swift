@@ -141,6 +141,14 @@ final class LittleServer: Sendable {
         case "/short":
             send(connection, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort")
             return false
+        case "/short-chunked":
+            send(connection, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n")
+            return false
+        case "/named-trailer":
+            send(
+                connection,
+                "HTTP/1.1 200 OK\r\nConnection: x-hop\r\nDate: then\r\nTransfer-Encoding: chunked\r\n\r\n"
+                    + "1\r\na\r\n0\r\nX-Hop: 1\r\nX-T: 2\r\n\r\n")
         case "/old":
             send(connection, "HTTP/1.0 200 OK\r\n\r\n\(name)")
             return false

@@ -114,6 +114,8 @@ final class LittleClient {
     private let stream: SocketStream
     private var input: [UInt8] = []
     private var isAtEnd = false
+    /// The connection ended with a reset.
+    private(set) var wasReset = false
     private let deadline = Instant.now() + .seconds(10)
 
     init(_ address: SocketAddress) throws {
@@ -154,6 +156,7 @@ final class LittleClient {
             } catch let error as SystemError {
                 guard error.operation == "receive from" else { throw error }
                 isAtEnd = true
+                wasReset = error.code == 104
             }
         }
         return false

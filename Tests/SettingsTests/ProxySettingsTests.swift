@@ -13,7 +13,8 @@ struct ProxySettingsTests {
             servers: { web1: 192.168.56.21:80, web2: { address: "[2001:db8::1]:81", weight: 50, backup: true, maxconn: 9 } }
             check: { http: /ok, interval: 1s, fall: 2 }
             timeouts: { head: 5s }
-          mail: { listen: 127.0.0.1:25, mode: tcp, servers: { a: 10.0.0.1:25 }, check: none, send-proxy: true }
+            log: /var/log/web.log
+          mail: { listen: 127.0.0.1:25, mode: tcp, servers: { a: 10.0.0.1:25 }, check: none, send-proxy: true, log: none }
 
         """
 
@@ -32,6 +33,7 @@ struct ProxySettingsTests {
         #expect(web.timeouts.head == .seconds(5) && web.timeouts.connect == .seconds(5))
         let mail = settings.proxies[0]
         #expect(mail.mode == .tcp && mail.check.kind == .none && mail.sendsProxyLine)
+        #expect(web.log == .file("/var/log/web.log") && mail.log == .none)
         #expect(settings.canonicalLines.contains("proxies.mail.servers.a = 10.0.0.1:25 weight 100"))
         #expect(try Settings.parse(text: example, file: "t.yaml").proxies.isEmpty)
     }
@@ -66,8 +68,13 @@ struct ProxySettingsTests {
             ),
             (
                 "check: none", "check: nine",
-                "t.yaml:22:80: 'proxies.mail.check' must be tcp, none or { http: / }, found"
+                "t.yaml:23:80: 'proxies.mail.check' must be tcp, none or { http: / }, found"
                     + " 'nine'"
+            ),
+            (
+                "log: /var/log/web.log", "log: web.log",
+                "t.yaml:22:10: 'proxies.web.log' must be stdout, none or the absolute path of a file, found"
+                    + " 'web.log'"
             ),
             (
                 "127.0.0.1:25", "0.0.0.0:80",

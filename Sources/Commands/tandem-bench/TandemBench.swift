@@ -5,8 +5,8 @@ import Lab
 @main
 struct TandemBench: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "tandem-bench", abstract: "Measure Tandem beside its floors.", subcommands: [Volume.self]
-    )
+        commandName: "tandem-bench", abstract: "Measure Tandem beside its floors.",
+        subcommands: [Volume.self, Proxy.self])
 }
 
 struct Volume: ParsableCommand {
@@ -37,6 +37,40 @@ struct Volume: ParsableCommand {
         var bench = VolumeBench(
             lab: lab, tools: tools, milliseconds: milliseconds, rounds: rounds, onDisk: disk,
             floorsOnly: floors, only: layer.compactMap(BenchLayer.init(rawValue:)))
+        try bench.run()
+    }
+}
+
+struct Proxy: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "The front proxy beside HAProxy and nginx of the distribution, on loopback.")
+    @Option(help: "Where the compiled programs of Tools/bench.d are.") var tools: String
+    @Option(help: "A directory for what is written meanwhile.") var directory: String
+    @Option(help: "Milliseconds of each measurement, counted in whole seconds.") var milliseconds: UInt64 =
+        3000
+    @Option(help: "Rounds, in which the programs take turns.") var rounds = 5
+    @Option(help: "Idle connections whose memory is measured; 0 leaves it out.") var idle = 10_000
+    @Option(help: "Only this program: tandem, haproxy, nginx; may be repeated.") var program: [String] = []
+    @Option(help: "Only this mode: http, httpLog, tcp; may be repeated.") var mode: [String] = []
+
+    func run() throws {
+        let programs = try program.map { name in
+            guard let found = ProxyBenchProgram(rawValue: name) else {
+                throw ValidationError("there is no program '\(name)'; there are tandem, haproxy, nginx")
+            }
+            return found
+        }
+        let modes = try mode.map { name in
+            guard let found = ProxyBenchMode.allCases.first(where: { "\($0)" == name }) else {
+                throw ValidationError("there is no mode '\(name)'; there are http, httpLog, tcp")
+            }
+            return found
+        }
+        var bench = ProxyBench(
+            place: directory, tools: tools, product: try LabTopology.findProduct(),
+            milliseconds: milliseconds,
+            rounds: rounds, programs: programs.isEmpty ? ProxyBenchProgram.allCases : programs,
+            modes: modes.isEmpty ? ProxyBenchMode.allCases : modes, idleConnections: idle)
         try bench.run()
     }
 }

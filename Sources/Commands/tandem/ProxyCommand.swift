@@ -6,7 +6,9 @@ struct ProxyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "proxy",
         abstract: "Run the proxies of the settings until SIGTERM.",
-        discussion: "The access log goes to standard output, a line a request, in HAProxy's format httplog.")
+        discussion:
+            "The access log, a line a request in HAProxy's format httplog, goes where `log` says; SIGUSR1 reopens its files."
+    )
 
     @OptionGroup var place: PlaceOptions
 

@@ -82,6 +82,9 @@ public struct BackendPool: Sendable {
         /// Its server is down or in maintenance.
         case down = "D"
         case valid = "V"
+
+        /// The letter as a byte.
+        public var letter: UInt8 { rawValue.utf8.first ?? 0x2D }
     }
 
     /// What becomes of a request.
@@ -107,11 +110,15 @@ public struct BackendPool: Sendable {
     }
 
     public internal(set) var servers: [Server]
+    /// In service now, on all servers.
+    public internal(set) var active = 0
     /// Who waits for any server.
     public internal(set) var queue: [UInt64] = []
     let method: Method
     let queueLimit: Int
     let key: KeyedHash
+    /// Who may be chosen, found anew for each choice in the same memory.
+    private var candidates: [Int] = []
 
     /// The pool of a proxy; `queueLimit` bounds each queue.
     public init(
@@ -147,29 +154,31 @@ public struct BackendPool: Sendable {
             }
             return wait(waiter, for: sticky)
         }
-        let candidates = candidates(avoiding: avoiding)
+        findCandidates(avoiding: avoiding)
         guard let first = candidates.first else { return .noServer }
         if servers[first].rules.isBackup {
             return servers[first].hasRoom ? admit(first, .backup) : wait(waiter, for: first)
         }
         if method == .source {
-            let best = best(candidates, source)
+            let best = best(source)
             return servers[best].hasRoom ? admit(best, .source) : wait(waiter, for: best)
         }
         // Nobody overtakes those who wait already.
-        let free = candidates.filter { servers[$0].hasRoom && servers[$0].queue.isEmpty }
-        guard !free.isEmpty, queue.isEmpty else {
+        candidates.removeAll { !servers[$0].hasRoom || !servers[$0].queue.isEmpty }
+        guard !candidates.isEmpty, queue.isEmpty else {
             guard queue.count < queueLimit else { return .queueFull }
             queue.append(waiter)
             return .waits
         }
-        return admit(turn(method == .leastconn ? leastLoaded(free) : free), .balanced)
+        if method == .leastconn { keepLeastLoaded() }
+        return admit(turn(), .balanced)
     }
 
     /// One in service has ended; whoever is placed by that.
     public mutating func release(_ server: Int) -> [Grant] {
         precondition(servers[server].active > 0, "released more often than placed")
         servers[server].active -= 1
+        active -= 1
         return dispatch()
     }
 
@@ -261,9 +270,10 @@ extension BackendPool {
             }
         }
         while !queue.isEmpty {
-            let free = candidates(avoiding: nil).filter { servers[$0].hasRoom }
-            guard !free.isEmpty else { break }
-            let server = turn(free)
+            findCandidates(avoiding: nil)
+            candidates.removeAll { !servers[$0].hasRoom }
+            guard !candidates.isEmpty else { break }
+            let server = turn()
             grants.append(Grant(waiter: queue.removeFirst(), server: server))
             _ = admit(server, .queued)
         }
@@ -274,20 +284,22 @@ extension BackendPool {
 // Choosing.
 extension BackendPool {
     /// Who may be chosen: the ordinary servers, or else the first backup; without `avoiding` where another is left.
-    private func candidates(avoiding: Int?) -> [Int] {
-        let ordinary = servers.indices.filter { servers[$0].mayBeChosen && !servers[$0].rules.isBackup }
-        let all =
-            ordinary.isEmpty
-            ? servers.indices.filter { servers[$0].mayBeChosen && servers[$0].rules.isBackup }.prefix(1).map {
-                $0
+    private mutating func findCandidates(avoiding: Int?) {
+        candidates.removeAll(keepingCapacity: true)
+        var backup: Int?
+        for index in servers.indices where servers[index].mayBeChosen {
+            if !servers[index].rules.isBackup {
+                candidates.append(index)
+            } else if backup == nil {
+                backup = index
             }
-            : ordinary
-        guard let avoiding, all.count > 1 else { return all }
-        return all.filter { $0 != avoiding }
+        }
+        if candidates.isEmpty, let backup { candidates.append(backup) }
+        if let avoiding, candidates.count > 1 { candidates.removeAll { $0 == avoiding } }
     }
 
     /// Smooth weighted round robin: everybody earns its weight, the richest serves and pays the sum.
-    private mutating func turn(_ candidates: [Int]) -> Int {
+    private mutating func turn() -> Int {
         var sum = 0
         var richest = candidates[0]
         for index in candidates {
@@ -300,19 +312,18 @@ extension BackendPool {
     }
 
     /// Those with the fewest in service for their weight.
-    private func leastLoaded(_ candidates: [Int]) -> [Int] {
+    private mutating func keepLeastLoaded() {
         func load(_ index: Int, against other: Int) -> Int {
             servers[index].active * servers[other].rules.weight
         }
-        var least = [candidates[0]]
-        for index in candidates.dropFirst() {
-            let (mine, theirs) = (load(index, against: least[0]), load(least[0], against: index))
-            if mine < theirs { least = [index] } else if mine == theirs { least.append(index) }
+        var least = candidates[0]
+        for index in candidates.dropFirst() where load(index, against: least) < load(least, against: index) {
+            least = index
         }
-        return least
+        candidates.removeAll { load($0, against: least) != load(least, against: $0) }
     }
 
-    private func best(_ candidates: [Int], _ source: UInt64) -> Int {
+    private func best(_ source: UInt64) -> Int {
         var best = (
             index: candidates[0], cost: Rendezvous.cost(key.hash(source, servers[candidates[0]].salt))
         )
@@ -328,6 +339,7 @@ extension BackendPool {
 
     private mutating func admit(_ server: Int, _ reason: Reason) -> Placement {
         servers[server].active += 1
+        active += 1
         servers[server].total += 1
         return .placed(server: server, reason)
     }

@@ -34,13 +34,17 @@ public struct BodyParser: Sendable {
     public private(set) var trailers: [UInt8] = []
     private var state: State
     private let limits: HTTPLimits
+    /// Names of fields that end here although they come after the body.
+    private let endingNames: [[UInt8]]
     private var chunkSize: UInt64 = 0
     private var lineLength = 0
     private var line: [UInt8] = []
     private var trailerBytes = 0
 
-    public init(_ length: BodyLength, limits: HTTPLimits = HTTPLimits()) {
+    /// `endingNames` are those that the message's Connection lists (RFC 9110 7.6.1).
+    public init(_ length: BodyLength, limits: HTTPLimits = HTTPLimits(), endingNames: [[UInt8]] = []) {
         self.limits = limits
+        self.endingNames = endingNames
         state =
             switch length {
             case .none: .done
@@ -153,7 +157,11 @@ public struct BodyParser: Sendable {
         let colon = line.firstIndex { !ByteClass.isToken($0) } ?? line.count
         guard colon > 0, colon < line.count, line[colon] == ByteClass.colon else { throw .badTrailer }
         // 9110 6.5.1: fields of framing, routing and the connection have no meaning after the body.
-        if FieldName.find(line.span, 0..<colon) == .other {
+        let name = FieldName.find(line.span, 0..<colon)
+        let isNamed = endingNames.contains {
+            line.span.equalsIgnoringCase(0..<colon, 0..<$0.count, of: $0.span)
+        }
+        if name == .other || name == .date, !isNamed {
             trailers += line
             trailers += [ByteClass.carriageReturn, ByteClass.lineFeed]
         }

@@ -1,7 +1,7 @@
 /// The fields that mean something to a proxy; every other is `other`.
 public enum FieldName: UInt8, Sendable {
     case other, host, connection, contentLength, transferEncoding, upgrade, expect, keepAlive, proxyConnection
-    case te, trailer, cookie, setCookie, cacheControl, forwardedProto, maxForwards
+    case te, trailer, cookie, setCookie, cacheControl, forwardedProto, maxForwards, date
 
     /// The field with that name, whatever the case of its letters. Length and first letter leave one candidate.
     static func find(_ bytes: Span<UInt8>, _ range: Range<Int>) -> FieldName {
@@ -22,6 +22,7 @@ public enum FieldName: UInt8, Sendable {
         case (10, 0x73): candidate = (.setCookie, "set-cookie")
         case (13, 0x63): candidate = (.cacheControl, "cache-control")
         case (17, 0x78): candidate = (.forwardedProto, "x-forwarded-proto")
+        case (4, 0x64): candidate = (.date, "date")
         case (12, 0x6D): candidate = (.maxForwards, "max-forwards")
         default: return .other
         }

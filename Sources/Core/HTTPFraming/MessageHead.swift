@@ -83,6 +83,12 @@ public struct MessageHead: Sendable {
         return minorVersion >= 1 || saysKeepAlive
     }
 
+    /// Whether it says when it was made.
+    public var hasDate: Bool { fields.contains { $0.id == .date } }
+
+    /// The names that Connection lists beside those of its own, as bytes.
+    public func connectionNames(in bytes: Span<UInt8>) -> [[UInt8]] { connectionNames.map { bytes.copy($0) } }
+
     /// How the request's body ends.
     public var requestBody: BodyLength {
         if isChunked { return .chunked }

@@ -22,6 +22,8 @@ public struct ResponseRewrite: Sendable {
     /// A whole Set-Cookie value of ours; empty adds none. With it goes `Cache-Control: private`, because a shared
     /// cache would hand the cookie to everybody.
     public var setCookie: [UInt8] = []
+    /// A whole Date value for a response that has none (RFC 9110 6.6.1: whoever has a clock adds it); empty adds none.
+    public var date: [UInt8] = []
 
     public init(framing: Framing, closes: Bool, saysKeepAlive: Bool = false) {
         self.framing = framing
@@ -59,6 +61,11 @@ public struct ResponseRewrite: Sendable {
             }
         }
         writeFraming(head, into: &out)
+        if !date.isEmpty, !head.hasDate, head.status >= 200 {
+            out.append(text: "Date: ")
+            out.append(contentsOf: date)
+            out.append(text: "\r\n")
+        }
         if !setCookie.isEmpty {
             out.append(text: "Set-Cookie: ")
             out.append(contentsOf: setCookie)

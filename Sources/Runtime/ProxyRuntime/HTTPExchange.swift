@@ -1,65 +1,61 @@
 import Balancing
 import Basics
 import HTTPFraming
-import Telemetry
 
-/// One request and its response, as far as they have come.
+/// One request and its response, as far as they have come. A connection's next request takes the memory of the last.
 struct HTTPExchange {
-    let begun: Instant
-    let begunAt: WallTime
+    private(set) var begun: Instant
     var headEnd: Instant?
     var queueEnd: Instant?
     var connectEnd: Instant?
     var responseStart: Instant?
 
-    var method = HTTPMethod.other
-    var requestLine = "<BADREQ>"
-    var clientMinorVersion = 1
-    var clientKeepsAlive = false
-    var clientAsksKeepAlive = false
-    var asksUpgrade = false
+    /// What is done about what happens.
+    var rules = ExchangeRules()
+    /// As the log has it.
+    var requestLine: [UInt8] = []
     /// The head as the server shall read it.
     var head: [UInt8] = []
     var requestBody = BodyParser(.none)
     var isRequestChunked = false
-    /// Bytes of the body have left: the request cannot be sent again.
-    var bodyBegun = false
     var requestEnded = false
 
     var cookie = BackendPool.CookieVerdict.none
     var sticky: Int?
     var cookieWasSet = false
 
-    var serverName: String?
-    var retries = 0
+    /// The server that it was last given to.
+    var lastServer: Int?
 
-    /// A part of a response, a 1xx included, has gone to the client.
-    var responseBegun = false
     /// The final response's head has come.
     var hasResponse = false
     var responseBody = BodyParser(.none)
     var responseFraming = ResponseRewrite.Framing.none
-    var originKeepsAlive = false
     var status = -1
     var bytes: UInt64 = 0
     var ending = "--"
 
-    init(at now: Instant) {
-        begun = now
-        begunAt = WallTime.now()
+    init(at now: Instant) { begun = now }
+
+    /// A new request begins.
+    mutating func restart(at now: Instant) {
+        var (line, head) = (requestLine, head)
+        (requestLine, self.head) = ([], [])
+        line.removeAll(keepingCapacity: true)
+        head.removeAll(keepingCapacity: true)
+        self = HTTPExchange(at: now)
+        (requestLine, self.head) = (line, head)
     }
 
     mutating func take(_ head: MessageHead, _ bytes: Span<UInt8>, at now: Instant) {
         headEnd = now
-        method = head.method
-        clientMinorVersion = head.minorVersion
-        clientKeepsAlive = head.keepsAlive
-        clientAsksKeepAlive = head.minorVersion == 0 && head.saysKeepAlive
-        asksUpgrade = head.asksUpgrade
-        let target =
-            head.targetForm == .asterisk ? [0x2A] : bytes.copy(head.target)
-        requestLine =
-            AccessLine.clean(bytes.copy(head.methodText)) + " " + AccessLine.clean(target)
-            + " HTTP/1.\(head.minorVersion)"
+        AccessLine.append(cleaned: bytes, head.methodText, to: &requestLine)
+        requestLine.append(0x20)
+        if head.targetForm == .asterisk {
+            requestLine.append(0x2A)
+        } else {
+            AccessLine.append(cleaned: bytes, head.target, to: &requestLine)
+        }
+        requestLine.append(word: head.minorVersion == 0 ? " HTTP/1.0" : " HTTP/1.1")
     }
 }

@@ -4,17 +4,39 @@ import HTTPFraming
 
 // What the proxy itself says, how a connection ends, and the line in the log.
 extension HTTPSession {
-    /// Answers in the server's place and closes the connection; where a response has begun, only closes it.
-    func answer(_ status: Int, ending: String) -> Bool {
-        guard !exchange.responseBegun else { return finish(ending: ending) }
+    /// Tells the rules what has happened, and does what needs no bytes of the moment; true where the phase may have
+    /// changed.
+    func perform(_ event: ExchangeRules.Event) -> Bool { perform(exchange.rules.handle(event)) }
+
+    func perform(_ action: ExchangeRules.Action) -> Bool {
+        switch action {
+        case .answer(let status, let ending): return answer(status, ending: ending)
+        case .cut(let ending, let resets):
+            client.flush()
+            if resets { client.resetOnClose() }
+            return finish(ending: ending)
+        case .sendAgain:
+            guard let server else { return false }
+            if let origin { loop.close(origin) }
+            origin = nil
+            connect(to: server, fresh: true)
+            return true
+        case .goOn, .moveOn, .forward, .forwardInterim, .dropInterim, .switchProtocols, .finished: return true
+        }
+    }
+
+    /// Answers in the server's place and closes the connection.
+    private func answer(_ status: Int, ending: String) -> Bool {
         stopWaiting()
         exchange.status = status
         exchange.ending = ending
         let text = Self.reason(status)
-        let body = exchange.method == .head ? "" : "\(status) \(text)\n"
+        let body = !exchange.rules.answerHasBody ? "" : "\(status) \(text)\n"
         let before = client.pending
+        client.output += Array("HTTP/1.1 \(status) \(text)\r\nDate: ".utf8)
+        client.output += loop.httpDate()
         client.output += Array(
-            ("HTTP/1.1 \(status) \(text)\r\nContent-Type: text/plain\r\nContent-Length: \(body.utf8.count)\r\n"
+            ("\r\nContent-Type: text/plain\r\nContent-Length: \(body.utf8.count)\r\n"
                 + "Cache-Control: no-cache\r\nConnection: close\r\n\r\n\(body)").utf8)
         exchange.bytes = UInt64(client.pending - before)
         writeLine()
@@ -56,14 +78,15 @@ extension HTTPSession {
     }
 
     func writeLine() {
+        guard frontend.log.isOn else { return }
         let now = loop.now
         func milliseconds(_ from: Instant?, _ to: Instant?) -> Int {
             guard let from, let to else { return -1 }
             return Int(to.since(from).wholeMilliseconds)
         }
         var line = AccessLine(
-            client: client.peer, accepted: exchange.begunAt, proxy: frontend.configuration.name,
-            server: exchange.serverName)
+            client: clientText, accepted: loop.wallTime(of: exchange.begun), proxy: frontend.nameText)
+        if let last = exchange.lastServer { line.server = frontend.serverTexts[last] }
         line.times.request = milliseconds(exchange.begun, exchange.headEnd)
         line.times.queue = milliseconds(exchange.headEnd, exchange.queueEnd)
         line.times.connect = milliseconds(exchange.queueEnd, exchange.connectEnd)
@@ -73,37 +96,30 @@ extension HTTPSession {
         line.bytes = exchange.bytes
         line.ending = exchange.ending
         if !frontend.cookieName.isEmpty {
-            line.cookie = exchange.cookie.rawValue + (exchange.cookieWasSet ? "I" : "N")
+            line.cookie = (exchange.cookie.letter, exchange.cookieWasSet ? 0x49 : 0x4E)
         }
-        line.retries = exchange.retries
+        line.retries = exchange.rules.retries
         line.connections = (
-            loop.clientCount, frontend.clientCount, frontend.pool.servers.reduce(0) { $0 + $1.active },
+            loop.clientCount, frontend.clientCount, frontend.pool.active,
             server.map { frontend.pool.servers[$0].active } ?? 0
         )
-        line.request = exchange.requestLine
-        loop.log(line)
+        line.request = exchange.requestLine.isEmpty ? Array("<BADREQ>".utf8) : exchange.requestLine
+        frontend.log.take(line)
     }
 }
 
 // After 101 the bytes are nobody's business but the two ends'.
 extension HTTPSession {
-    /// True, with the phase changed, when the protocol was switched; one that nobody asked for is refused.
-    func switchProtocols(_ head: MessageHead, from origin: ProxySocket) -> Bool {
-        guard exchange.asksUpgrade, exchange.requestEnded else {
-            _ = answer(502, ending: "PH")
-            return false
-        }
+    func switchProtocols(_ head: MessageHead, from origin: ProxySocket) {
         let before = client.pending
         let rewrite = ResponseRewrite(framing: .none, closes: false)
         origin.withInput { rewrite.write(head, $0, into: &client.output) }
         exchange.bytes = UInt64(client.pending - before)
         origin.consume(head.length)
-        exchange.responseBegun = true
         exchange.hasResponse = true
         exchange.responseStart = loop.now
         exchange.status = 101
         phase = .tunnel
-        return true
     }
 
     func pumpTunnel() -> Bool {

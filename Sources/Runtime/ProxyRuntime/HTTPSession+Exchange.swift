@@ -10,7 +10,7 @@ extension HTTPSession {
         client.fill()
         origin.fill()
         // A client that has closed its sending side may still want its answer; one that is gone does not.
-        if client.hasFailed { return finish(ending: exchange.hasResponse ? "CD" : "CH") }
+        if client.hasFailed { return perform(.clientLost) }
         var moved = pumpRequest(to: origin)
         guard phase == .exchange else { return true }
         if origin.flush() { moved = true }
@@ -31,14 +31,9 @@ extension HTTPSession {
     }
 
     func exchangeExpired() {
-        if waitsForClient {
-            if exchange.responseBegun { _ = finish(ending: "cD") } else { _ = answer(408, ending: "cD") }
-        } else if exchange.hasResponse {
-            _ = finish(ending: "sD")
-        } else {
-            if let server { frontend.observed(server, succeeded: false) }
-            _ = answer(504, ending: "sH")
-        }
+        let party: ExchangeRules.Party = waitsForClient ? .client : .server
+        if party == .server, !exchange.hasResponse, let server { frontend.observed(server, succeeded: false) }
+        _ = perform(.expired(waitingFor: party))
     }
 
     private func pumpRequest(to origin: ProxySocket) -> Bool {
@@ -49,7 +44,7 @@ extension HTTPSession {
             let step = client.withInput { exchange.requestBody.next($0, from: cursor) }
             switch step {
             case .data(let range):
-                exchange.bodyBegun = true
+                _ = exchange.rules.handle(.bodySent)
                 moved = true
                 let isChunked = exchange.isRequestChunked
                 client.withInput { origin.output.append($0, range, chunked: isChunked) }
@@ -57,6 +52,7 @@ extension HTTPSession {
             case .end(let place):
                 cursor = place
                 exchange.requestEnded = true
+                _ = exchange.rules.handle(.requestEnded)
                 if exchange.isRequestChunked {
                     origin.output.appendLastChunk(trailers: exchange.requestBody.trailers)
                 }
@@ -65,9 +61,9 @@ extension HTTPSession {
                 cursor = client.input.count
                 client.consume(cursor)
                 // RFC 9112 8: a request whose body ends early is refused, and its server not left to guess.
-                if client.isAtEnd { _ = finish(ending: "CD") }
+                if client.isAtEnd { _ = perform(.clientLost) }
                 return moved
-            case .refused(let fault): return answer(fault.status, ending: "PR")
+            case .refused(let fault): return perform(.requestRefused(fault))
             }
         }
         client.consume(cursor)
@@ -97,17 +93,13 @@ extension HTTPSession {
                 origin.consume(origin.input.count)
                 guard origin.isAtEnd || origin.hasFailed else { return moved }
                 guard exchange.responseBody.endsWithConnection, !origin.hasFailed else {
-                    client.flush()
                     if let server { frontend.observed(server, succeeded: false) }
-                    return finish(ending: "SD")
+                    return perform(.serverLost(headBegun: true))
                 }
-                exchange.originKeepsAlive = false
                 if isChunked { client.output.appendLastChunk(trailers: []) }
                 responseEnded()
                 return true
-            case .refused:
-                client.flush()
-                return finish(ending: "PD")
+            case .refused: return perform(.responseRefused)
             }
         }
         origin.consume(cursor)
@@ -123,42 +115,39 @@ extension HTTPSession {
                 return false
             case .refused:
                 if let server { frontend.observed(server, succeeded: false) }
-                _ = answer(502, ending: "PH")
+                _ = perform(.responseRefused)
                 return false
             case .complete:
                 let head = responseParser.head
-                if head.status == 101 { return switchProtocols(head, from: origin) }
-                guard head.status < 200 else {
-                    takeResponse(head, from: origin)
+                let action = exchange.rules.handle(.responseHead(head))
+                switch action {
+                case .forward(let body, let framing, let closes, let saysKeepAlive):
+                    let rewrite = ResponseRewrite(
+                        framing: framing, closes: closes, saysKeepAlive: saysKeepAlive)
+                    takeResponse(head, body, rewrite, from: origin)
                     return true
+                case .forwardInterim:
+                    let rewrite = ResponseRewrite(framing: .none, closes: false)
+                    origin.withInput { rewrite.write(head, $0, into: &client.output) }
+                case .dropInterim: break
+                case .switchProtocols:
+                    switchProtocols(head, from: origin)
+                    return true
+                default:
+                    _ = perform(action)
+                    return false
                 }
-                takeInterim(head, from: origin)
+                origin.consume(head.length)
+                responseParser.reset()
             }
         }
     }
 
-    /// RFC 9110 15.2: interim responses go on, except to clients that do not know them.
-    private func takeInterim(_ head: MessageHead, from origin: ProxySocket) {
-        if exchange.clientMinorVersion >= 1 {
-            exchange.responseBegun = true
-            let rewrite = ResponseRewrite(framing: .none, closes: false)
-            origin.withInput { rewrite.write(head, $0, into: &client.output) }
-        }
-        origin.consume(head.length)
-        responseParser.reset()
-    }
-
-    private func takeResponse(_ head: MessageHead, from origin: ProxySocket) {
-        let body = head.responseBody(to: exchange.method)
-        let framing = ResponseRewrite.framing(
-            of: head, body: body, to: exchange.method, clientMinorVersion: exchange.clientMinorVersion)
-        // A body of the request that the server did not wait for is still on its way: nobody can tell where the next
-        // request would begin.
-        if !exchange.requestEnded || framing == .untilClose { exchange.clientKeepsAlive = false }
-        exchange.originKeepsAlive = head.keepsAlive && body != .untilClose
-        var rewrite = ResponseRewrite(
-            framing: framing, closes: !exchange.clientKeepsAlive,
-            saysKeepAlive: exchange.clientKeepsAlive && exchange.clientAsksKeepAlive)
+    private func takeResponse(
+        _ head: MessageHead, _ body: BodyLength, _ plan: ResponseRewrite, from origin: ProxySocket
+    ) {
+        var rewrite = plan
+        if !head.hasDate { rewrite.date = loop.httpDate() }
         if !frontend.cookieName.isEmpty, let server, exchange.sticky != server {
             rewrite.setCookie = frontend.setCookie(server)
             exchange.cookieWasSet = true
@@ -167,44 +156,36 @@ extension HTTPSession {
         origin.withInput { rewrite.write(head, $0, into: &client.output) }
         exchange.bytes = UInt64(client.pending - before)
         if let server { frontend.observed(server, succeeded: true) }
-        exchange.responseBegun = true
         exchange.hasResponse = true
         exchange.responseStart = loop.now
         exchange.status = head.status
-        exchange.responseFraming = framing
-        exchange.responseBody = BodyParser(body, limits: frontend.configuration.limits)
+        exchange.responseFraming = plan.framing
+        exchange.responseBody = BodyParser(
+            body, limits: frontend.configuration.limits, endingNames: endingNames(of: head, from: origin))
         origin.consume(head.length)
     }
 
     private func responseEnded() {
         guard let origin else { return }
-        let canKeep =
-            exchange.originKeepsAlive && exchange.requestEnded && origin.input.isEmpty && origin.pending == 0
-            && !origin.isAtEnd && !origin.hasFailed
-        let keepsClient = exchange.clientKeepsAlive && exchange.requestEnded
+        let isClean =
+            origin.input.isEmpty && origin.pending == 0 && !origin.isAtEnd && !origin.hasFailed
+        guard
+            case .finished(let keepsClient, let keepsServer) = exchange.rules.handle(
+                .responseEnded(serverIsClean: isClean))
+        else { return }
         writeLine()
         requestParser.reset()
-        client.deadline = loop.now + timeouts.idle
+        client.deadline = loop.now + (keepsClient ? timeouts.idle : timeouts.client)
         phase = keepsClient ? .head : .lingering
-        if !keepsClient { client.deadline = loop.now + timeouts.client }
-        releaseOrigin(keep: canKeep)
+        releaseOrigin(keep: keepsServer)
     }
 
     /// The server closed before it answered.
     private func originLost() {
         guard let server else { return }
-        let mayRepeat =
-            exchange.method.isIdempotent && !exchange.bodyBegun && !exchange.responseBegun
-            && (responseParser.hasBegun == false) && exchange.retries < 1
-        guard mayRepeat else {
-            frontend.observed(server, succeeded: false)
-            _ = exchange.responseBegun ? finish(ending: "SH") : answer(502, ending: "SH")
-            return
-        }
-        exchange.retries += 1
-        if let origin { loop.close(origin) }
-        origin = nil
-        connect(to: server, fresh: true)
+        let action = exchange.rules.handle(.serverLost(headBegun: responseParser.hasBegun))
+        if action != .sendAgain { frontend.observed(server, succeeded: false) }
+        _ = perform(action)
     }
 }
 

@@ -15,8 +15,8 @@ import Telemetry
 ///     lingering    the client to have read our last bytes    its end, or two seconds
 ///     over         nothing
 ///
-/// The head of a request is kept until its response begins: an idempotent request without a body that was begun is
-/// sent once more, on a fresh connection, when its server closed without a word (RFC 9112 9.3.1). No other is.
+/// It moves bytes; what is done about what happens to them is `ExchangeRules`' word. The head of a request is kept until
+/// its response begins, because it may be sent once more.
 final class HTTPSession: ProxySocketOwner, ProxyWaiter {
     enum Phase { case head, waiting, connecting, exchange, tunnel, lingering, over }
 
@@ -31,6 +31,9 @@ final class HTTPSession: ProxySocketOwner, ProxyWaiter {
     var exchange: HTTPExchange
     var requestParser: HeadParser
     var responseParser: HeadParser
+    let rewrite: RequestRewrite
+    /// The client's address and port, for the log.
+    let clientText: [UInt8]
     private var waiter: UInt64 = 0
     private var isAdvancing = false
 
@@ -44,6 +47,10 @@ final class HTTPSession: ProxySocketOwner, ProxyWaiter {
         requestParser = HeadParser(.request, limits: limits)
         responseParser = HeadParser(.response, limits: limits)
         exchange = HTTPExchange(at: frontend.loop.now)
+        clientText = AccessLine.text(of: client.peer)
+        rewrite = RequestRewrite(
+            clientAddress: Array((client.peer?.host ?? "").utf8), cookieName: frontend.cookieName,
+            standInHost: frontend.nameText)
     }
 
     func start() {
@@ -55,6 +62,16 @@ final class HTTPSession: ProxySocketOwner, ProxyWaiter {
     }
 
     func ready(_ socket: ProxySocket) { advance() }
+
+    /// Between two requests a connection holds next to nothing.
+    func rest(_ socket: ProxySocket) {
+        socket.trim()
+        guard phase == .head, !requestParser.hasBegun else { return }
+        let limits = frontend.configuration.limits
+        requestParser = HeadParser(.request, limits: limits)
+        responseParser = HeadParser(.response, limits: limits)
+        exchange = HTTPExchange(at: loop.now)
+    }
 
     /// Goes as far as the bytes that are there allow.
     func advance() {
@@ -90,7 +107,7 @@ final class HTTPSession: ProxySocketOwner, ProxyWaiter {
         switch client.withInput({ requestParser.push($0) }) {
         case .incomplete:
             if requestParser.hasBegun, !hadBegun {
-                exchange = HTTPExchange(at: loop.now)
+                exchange.restart(at: loop.now)
                 client.deadline = loop.now + timeouts.head
             }
             guard client.isAtEnd else { return false }
@@ -99,12 +116,12 @@ final class HTTPSession: ProxySocketOwner, ProxyWaiter {
                 phase = .lingering
                 return true
             }
-            return answer(400, ending: "CR")
+            return perform(.clientLost)
         case .refused(let fault):
-            if !hadBegun { exchange = HTTPExchange(at: loop.now) }
-            return answer(fault.status, ending: "PR")
+            if !hadBegun { exchange.restart(at: loop.now) }
+            return perform(.requestRefused(fault))
         case .complete:
-            if !hadBegun { exchange = HTTPExchange(at: loop.now) }
+            if !hadBegun { exchange.restart(at: loop.now) }
             return takeRequest()
         }
     }
@@ -113,17 +130,12 @@ final class HTTPSession: ProxySocketOwner, ProxyWaiter {
         let head = requestParser.head
         let now = loop.now
         client.withInput { exchange.take(head, $0, at: now) }
-        // RFC 9110 7.6.2: the last that a counted request reaches answers it.
-        if head.maxForwards == 0, head.method == .options || head.method == .trace {
-            return answer(head.method == .options ? 200 : 501, ending: "LR")
-        }
-        var out: [UInt8] = []
-        let rewrite = RequestRewrite(
-            clientAddress: Array((client.peer?.host ?? "").utf8), cookieName: frontend.cookieName,
-            standInHost: Array(frontend.configuration.name.utf8))
-        client.withInput { rewrite.write(head, $0, into: &out) }
-        exchange.head = out
-        exchange.requestBody = BodyParser(head.requestBody, limits: frontend.configuration.limits)
+        let action = exchange.rules.take(request: head)
+        if action != .goOn { return perform(action) }
+        client.withInput { rewrite.write(head, $0, into: &exchange.head) }
+        exchange.requestBody = BodyParser(
+            head.requestBody, limits: frontend.configuration.limits,
+            endingNames: endingNames(of: head, from: client))
         exchange.isRequestChunked = head.requestBody == .chunked
         readCookie(head)
         client.consume(head.length)
@@ -158,8 +170,8 @@ final class HTTPSession: ProxySocketOwner, ProxyWaiter {
         case .waits:
             loop.waiters[waiter] = self
             client.deadline = loop.now + timeouts.connect
-        case .queueFull: _ = answer(503, ending: "SQ")
-        case .noServer: _ = answer(503, ending: "SC")
+        case .queueFull: _ = perform(.queueFull)
+        case .noServer: _ = perform(.noServer)
         }
     }
 
@@ -167,12 +179,12 @@ final class HTTPSession: ProxySocketOwner, ProxyWaiter {
         waiter = 0
         self.server = server
         exchange.queueEnd = loop.now
-        exchange.serverName = frontend.pool.servers[server].rules.name
-        connect(to: server, fresh: !exchange.method.isIdempotent)
+        exchange.lastServer = server
+        _ = perform(.placed)
+        connect(to: server, fresh: exchange.rules.needsFreshConnection)
         advance()
     }
 
-    /// A request that may not be repeated gets a fresh connection: an idle one may be closed at this very moment.
     func connect(to server: Int, fresh: Bool) {
         client.deadline = .never
         responseParser.reset()
@@ -182,15 +194,15 @@ final class HTTPSession: ProxySocketOwner, ProxyWaiter {
         }
         origin = frontend.connect(to: server, owner: self, patience: timeouts.connect)
         phase = .connecting
-        if origin == nil { connectFailed(ending: "SC") }
+        if origin == nil { connectFailed(expired: false) }
     }
 
     private func finishConnecting() -> Bool {
         client.fill()
-        if client.hasFailed { return finish(ending: "CC") }
+        if client.hasFailed { return perform(.clientLost) }
         guard let connected = origin?.isConnected() else { return false }
         guard connected else {
-            connectFailed(ending: "SC")
+            connectFailed(expired: false)
             return true
         }
         begin()
@@ -199,23 +211,28 @@ final class HTTPSession: ProxySocketOwner, ProxyWaiter {
 
     private func begin() {
         exchange.connectEnd = loop.now
+        _ = perform(.connected)
         origin?.output += exchange.head
         phase = .exchange
         planDeadline()
     }
 
-    /// Nothing was sent: any request may go to another server, once.
-    func connectFailed(ending: String) {
+    private func connectFailed(expired: Bool) {
         guard let failed = server else { return }
         releaseOrigin(keep: false)
         frontend.observed(failed, succeeded: false)
-        guard exchange.retries < 1 else {
-            _ = answer(503, ending: ending)
+        let action = exchange.rules.handle(.connectFailed(expired: expired))
+        guard action == .moveOn else {
+            _ = perform(action)
             return
         }
-        exchange.retries += 1
         if exchange.sticky == failed { exchange.cookie = .down }
         place(avoiding: failed)
+    }
+
+    /// Names of fields that end here although they are trailers: most messages have none.
+    func endingNames(of head: MessageHead, from socket: ProxySocket) -> [[UInt8]] {
+        head.connectionNames.isEmpty ? [] : socket.withInput { head.connectionNames(in: $0) }
     }
 
     /// Gives the server's place back, and its connection for the next request or to be closed.
@@ -231,16 +248,15 @@ final class HTTPSession: ProxySocketOwner, ProxyWaiter {
 
     private func watchClient() -> Bool {
         client.fill()
-        if client.hasFailed { return finish(ending: "CQ") }
-        return false
+        return client.hasFailed ? perform(.clientLost) : false
     }
 
     func expired(_ socket: ProxySocket) {
         switch phase {
         case .head:
-            if requestParser.hasBegun { _ = answer(408, ending: "cR") } else { _ = close() }
-        case .waiting: _ = answer(503, ending: "sQ")
-        case .connecting: connectFailed(ending: "sC")
+            if requestParser.hasBegun { _ = perform(.headExpired) } else { _ = close() }
+        case .waiting: _ = perform(.queueExpired)
+        case .connecting: connectFailed(expired: true)
         case .exchange: exchangeExpired()
         case .tunnel: _ = finish(ending: "cD")
         case .lingering, .over: _ = close()

@@ -53,6 +53,14 @@ public struct ProxyConfiguration: Sendable {
         public init() {}
     }
 
+    /// Where the access log goes.
+    public enum Log: Sendable, Hashable {
+        case standardOutput
+        case none
+        /// Lines are appended to the file at the path.
+        case file(String)
+    }
+
     public var name: String
     public var listen: SocketAddress
     public var mode = Mode.http
@@ -70,6 +78,7 @@ public struct ProxyConfiguration: Sendable {
     public var idleLimit = 64
     /// A line of the PROXY protocol, version 1, before a connection's first byte in TCP mode.
     public var sendsProxyLine = false
+    public var log = Log.standardOutput
     /// The key of cookies and source hashes, at least 16 bytes: the same on both proxies.
     public var key: [UInt8]
 

@@ -9,13 +9,23 @@ final class ProxyFrontend: ProxySocketOwner {
     private let listener: ProxyListener
     var pool: BackendPool
     let cookieName: [UInt8]
+    /// The names as the log and the cookies have them.
+    let nameText: [UInt8]
+    let serverTexts: [[UInt8]]
+    private let setCookies: [[UInt8]]
+    let log: AccessLog
     let sourceKey: KeyedHash
     /// Connections of clients.
     var clientCount = 0
     /// Idle connections by server, the latest used last.
     private var idle: [[ProxySocket]]
 
-    init(_ configuration: ProxyConfiguration, _ listener: ProxyListener, loop: ProxyLoop) {
+    init(
+        _ configuration: ProxyConfiguration, _ listener: ProxyListener, loop: ProxyLoop, log: AccessLog
+    ) {
+        self.log = log
+        nameText = Array(configuration.name.utf8)
+        serverTexts = configuration.servers.map { Array($0.rules.name.utf8) }
         self.configuration = configuration
         self.listener = listener
         self.loop = loop
@@ -24,10 +34,15 @@ final class ProxyFrontend: ProxySocketOwner {
         idle = configuration.servers.map { _ in [] }
         var rules = configuration.health
         rules.isOff = configuration.check == .off
-        pool = BackendPool(
+        let pool = BackendPool(
             proxy: configuration.name, method: configuration.balance,
             servers: configuration.servers.map(\.rules), health: rules,
             queueLimit: configuration.queueLimit, key: sourceKey, at: loop.now)
+        let name = cookieName
+        setCookies = pool.servers.map {
+            name + [0x3D] + StickyCookie.text($0.cookie) + Array("; path=/; HttpOnly".utf8)
+        }
+        self.pool = pool
     }
 
     /// Takes every connection that waits.
@@ -53,10 +68,7 @@ final class ProxyFrontend: ProxySocketOwner {
     func source(of client: SocketAddress?) -> UInt64 { sourceKey.hash(client?.bytes ?? []) }
 
     /// The value of Set-Cookie that keeps a client on the server.
-    func setCookie(_ server: Int) -> [UInt8] {
-        cookieName + [0x3D] + StickyCookie.text(pool.servers[server].cookie)
-            + Array("; path=/; HttpOnly".utf8)
-    }
+    func setCookie(_ server: Int) -> [UInt8] { setCookies[server] }
 
     /// Begins a connection to a server; nil when the kernel refuses at once.
     func connect(to server: Int, owner: any ProxySocketOwner, patience: Interval) -> ProxySocket? {

@@ -2,6 +2,7 @@ import Balancing
 import Basics
 import LinuxSystem
 import Synchronization
+import Telemetry
 
 /// The proxies of this machine: one thread, one poll, all connections.
 ///
@@ -14,12 +15,16 @@ final class ProxyLoop {
     let poll: EventPoll
     let scratch = ReadScratch()
     private(set) var now: Instant
-    private var sockets: [UInt64: ProxySocket] = [:]
-    private var nextToken: UInt64 = 1 << 32
+    /// All sockets; a token is the place here, and above it how often the place was taken: an event of an earlier
+    /// socket is known by that.
+    private var sockets: [ProxySocket?] = []
+    private var turns: [UInt32] = []
+    private var freePlaces: [Int] = []
     private var frontends: [ProxyFrontend] = []
     private let orders: ProxyOrders
-    private let write: ([UInt8]) -> Void
-    private var lines: [UInt8] = []
+    private var logs: [ProxyConfiguration.Log: AccessLog] = [:]
+    private var dates = HTTPDate()
+    private var wallNow = (at: Instant(nanoseconds: 0), time: WallTime(seconds: 0, nanoseconds: 0))
     /// Those who wait for a place, by their number in the pools.
     var waiters: [UInt64: any ProxyWaiter] = [:]
     private var nextWaiter: UInt64 = 1
@@ -33,11 +38,18 @@ final class ProxyLoop {
         poll = try EventPoll()
         now = Instant.now()
         self.orders = orders
-        self.write = write
         try poll.add(orders.wake.descriptor.raw, token: 0)
         for (index, configuration) in configurations.enumerated() {
             try poll.add(listeners[index].listener.descriptor.raw, token: UInt64(index + 1))
-            frontends.append(ProxyFrontend(configuration, listeners[index], loop: self))
+            // Two proxies that write to one file share its lines.
+            let log: AccessLog
+            if let open = logs[configuration.log] {
+                log = open
+            } else {
+                log = try AccessLog(configuration.log, write: write)
+            }
+            logs[configuration.log] = log
+            frontends.append(ProxyFrontend(configuration, listeners[index], loop: self, log: log))
         }
     }
 
@@ -54,7 +66,7 @@ final class ProxyLoop {
                     orders.wake.drain()
                 } else if event.token < 1 << 32 {
                     frontends[Int(event.token) - 1].accept()
-                } else if let socket = sockets[event.token] {
+                } else if let socket = socket(event.token) {
                     socket.note(event)
                     socket.owner?.ready(socket)
                 }
@@ -62,18 +74,40 @@ final class ProxyLoop {
             if now >= nextTick {
                 nextTick = now + Self.tick
                 sweep()
+                for log in logs.values { log.flush() }
             }
             guard takeOrders() else { break }
-            flushLog()
         }
-        for socket in sockets.values { socket.close() }
-        flushLog()
+        for socket in sockets { socket?.close() }
+        for log in logs.values { log.flush() }
+    }
+
+    private func socket(_ token: UInt64) -> ProxySocket? {
+        let place = Int(token & 0xFFFF_FFFF)
+        return turns[place] == UInt32(token >> 32) ? sockets[place] : nil
+    }
+
+    /// What a message that is made now says in Date.
+    func httpDate() -> [UInt8] { dates.text(of: wallTime(of: now)) }
+
+    /// The time of day at an instant of this turn or not long before it.
+    func wallTime(of instant: Instant) -> WallTime {
+        if wallNow.at != now { wallNow = (now, WallTime.now()) }
+        let nanoseconds = wallNow.time.nanoseconds - Int64(clamping: now.since(instant).nanoseconds)
+        let seconds = (nanoseconds - 999_999_999 * (nanoseconds < 0 ? 1 : 0)) / 1_000_000_000
+        return WallTime(
+            seconds: wallNow.time.seconds + seconds, nanoseconds: nanoseconds - seconds * 1_000_000_000)
     }
 
     private func sweep() {
-        // A list first: whoever is told may close sockets and open others.
-        for socket in sockets.values.filter({ $0.deadline <= now }) where socket.isOpen {
-            socket.owner?.expired(socket)
+        // By place: whoever is told may close sockets and open others.
+        for place in sockets.indices {
+            guard let socket = sockets[place] else { continue }
+            if socket.deadline <= now {
+                socket.owner?.expired(socket)
+            } else if socket.isQuiet(), let owner = socket.owner {
+                owner.rest(socket)
+            }
         }
         for frontend in frontends {
             frontend.checkServers()
@@ -86,6 +120,7 @@ final class ProxyLoop {
         for order in orders.take() {
             switch order {
             case .stop: return false
+            case .reopenLogs: reopenLogs()
             case .setAdmin(let proxy, let server, let state):
                 for frontend in frontends where frontend.configuration.name == proxy {
                     frontend.setAdmin(state, of: server)
@@ -95,36 +130,45 @@ final class ProxyLoop {
         return true
     }
 
+    private func reopenLogs() {
+        for log in logs.values {
+            do throws(SystemError) {
+                try log.reopen()
+            } catch {
+                AccessLog.write(Array("the access log goes on in its old file: \(error)\n".utf8), to: 2)
+            }
+        }
+    }
+
     /// Takes a socket into the poll; false when it could not be, and is closed.
     func adopt(_ socket: ProxySocket, owner: any ProxySocketOwner) -> Bool {
-        nextToken += 1
+        let place = freePlaces.popLast() ?? sockets.count
+        if place == sockets.count {
+            sockets.append(nil)
+            turns.append(0)
+        }
+        // From 1 on: lower tokens are the listeners'.
+        turns[place] = turns[place] == .max ? 1 : turns[place] + 1
         socket.owner = owner
         do throws(SystemError) {
-            try socket.watch(with: poll, token: nextToken)
+            try socket.watch(with: poll, token: UInt64(turns[place]) << 32 | UInt64(place))
         } catch {
+            freePlaces.append(place)
             socket.close()
             return false
         }
-        sockets[nextToken] = socket
+        sockets[place] = socket
         return true
     }
 
     /// Closes a socket and forgets it.
     func close(_ socket: ProxySocket) {
-        sockets[socket.token] = nil
+        let place = Int(socket.token & 0xFFFF_FFFF)
+        if sockets.indices.contains(place), sockets[place] === socket {
+            sockets[place] = nil
+            freePlaces.append(place)
+        }
         socket.close()
-    }
-
-    func log(_ line: AccessLine) {
-        lines += Array(line.text.utf8) + [0x0A]
-        // A burst does not grow without bound.
-        if lines.count > 64 << 10 { flushLog() }
-    }
-
-    private func flushLog() {
-        guard !lines.isEmpty else { return }
-        write(lines)
-        lines.removeAll(keepingCapacity: true)
     }
 
     func waiterNumber() -> UInt64 {
@@ -147,6 +191,7 @@ protocol ProxyWaiter: AnyObject {
 final class ProxyOrders: Sendable {
     enum Order: Sendable {
         case stop
+        case reopenLogs
         case setAdmin(proxy: String, server: String, BackendPool.AdminState)
     }
 

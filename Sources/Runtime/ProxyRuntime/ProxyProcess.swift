@@ -8,8 +8,8 @@ import WitnessRuntime
 
 /// `tandem proxy`: the settings' proxies, until a signal ends them.
 public enum ProxyProcess {
-    /// Runs all proxies of the settings until SIGTERM or SIGINT; the access log goes to standard output. Call it before
-    /// any other thread starts.
+    /// Runs all proxies of the settings until SIGTERM or SIGINT; SIGUSR1 opens the files of access logs anew. Call it
+    /// before any other thread starts.
     public static func run(settings: Settings) throws(ProxyError) {
         guard !settings.proxies.isEmpty else { throw .nothingToDo(file: settings.file) }
         let key: [UInt8]
@@ -21,29 +21,24 @@ public enum ProxyProcess {
             throw .secret("\(error)")
         }
         let signals: SignalWatch
-        do throws(SystemError) { signals = try SignalWatch([SIGTERM, SIGINT]) } catch { throw .system(error) }
+        do throws(SystemError) {
+            signals = try SignalWatch([SIGTERM, SIGINT, SIGUSR1])
+        } catch {
+            throw .system(error)
+        }
         let server = try ProxyServer(settings.proxies.compactMap { configuration($0, key: key) })
         let outcome: Result<Void, ProxyError>
         do throws(SystemError) {
-            let watch = try SystemThread(name: "signals") { signals.run { server.stop() } }
-            outcome = Result { () throws(ProxyError) in try server.run(log: writeLog) }
+            let watch = try SystemThread(name: "signals") {
+                signals.run(repeated: SIGUSR1, again: { server.reopenLogs() }) { server.stop() }
+            }
+            outcome = Result { () throws(ProxyError) in try server.run { AccessLog.write($0, to: 1) } }
             signals.stop()
             watch.join()
         } catch {
             throw .system(error)
         }
         try outcome.get()
-    }
-
-    private static func writeLog(_ lines: [UInt8]) {
-        var rest = lines[...]
-        while !rest.isEmpty {
-            let count = Glibc.write(1, Array(rest), rest.count)
-            if count < 0, errno == EINTR { continue }
-            // A log that nobody takes stops no request.
-            guard count > 0 else { return }
-            rest = rest.dropFirst(count)
-        }
     }
 
     /// What the settings say, as the loop takes it.
@@ -89,6 +84,12 @@ public enum ProxyProcess {
         configuration.timeouts.tunnel = proxy.timeouts.tunnel
         configuration.queueLimit = proxy.queue
         configuration.sendsProxyLine = proxy.sendsProxyLine
+        configuration.log =
+            switch proxy.log {
+            case .standardOutput: .standardOutput
+            case .none: .none
+            case .file(let path): .file(path)
+            }
         return configuration
     }
 }

@@ -39,6 +39,9 @@ public final class ProxyServer: Sendable {
     /// Ends `run`; connections that stand are closed. From any thread.
     public func stop() { orders.give(.stop) }
 
+    /// Opens the files of access logs anew, after they were moved away. From any thread.
+    public func reopenLogs() { orders.give(.reopenLogs) }
+
     /// What the operator wants of one server. From any thread.
     public func setAdmin(_ state: BackendPool.AdminState, proxy: String, server: String) {
         orders.give(.setAdmin(proxy: proxy, server: server, state))

@@ -7,6 +7,19 @@ extension ProxySocket {
     func withInput<Result>(_ body: (Span<UInt8>) -> Result) -> Result {
         input.withUnsafeBufferPointer { body($0.span) }
     }
+
+    /// send(2) of the output from `start` on, which is not its end.
+    func send(from start: Int) throws(SystemError) -> SocketTransfer {
+        let outcome = output.withUnsafeBytes { raw -> Result<SocketTransfer, SystemError> in
+            do throws(SystemError) {
+                let rest = UnsafeRawBufferPointer(rebasing: raw[start...])
+                return .success(try stream?.write(rest) ?? .wouldBlock)
+            } catch {
+                return .failure(error)
+            }
+        }
+        return try outcome.get()
+    }
 }
 
 /// One buffer for the reads of all sockets of a loop: an idle connection then holds none.

@@ -7,6 +7,12 @@ protocol ProxySocketOwner: AnyObject {
     func ready(_ socket: ProxySocket)
     /// The socket's deadline has passed.
     func expired(_ socket: ProxySocket)
+    /// Nothing has happened for a while: memory that is not in use may be given back.
+    func rest(_ socket: ProxySocket)
+}
+
+extension ProxySocketOwner {
+    func rest(_ socket: ProxySocket) { socket.trim() }
 }
 
 /// One connection with what has been read from it and what is still to be written.
@@ -18,7 +24,7 @@ final class ProxySocket {
     /// Bytes that wait to be written: where the other side is no longer read.
     static let outputMaximum = 64 << 10
 
-    private var stream: SocketStream?
+    var stream: SocketStream?
     let peer: SocketAddress?
     var token: UInt64 = 0
     /// Where reads go first; the loop's, one for all.
@@ -36,6 +42,8 @@ final class ProxySocket {
     /// The connection is broken.
     private(set) var hasFailed = false
     private var endsSending = false
+    /// Looks of the loop since the last event.
+    private var quietLooks = 0
 
     init(_ stream: consuming SocketStream, peer: SocketAddress?, scratch: ReadScratch) {
         self.scratch = scratch
@@ -54,7 +62,20 @@ final class ProxySocket {
         if let descriptor = stream?.descriptor.raw { try poll.add(descriptor, token: token) }
     }
 
+    /// Asked ten times a second: true once, a second after the last event.
+    func isQuiet() -> Bool {
+        quietLooks += 1
+        return quietLooks == 10
+    }
+
+    /// Gives the memory of empty buffers back.
+    func trim() {
+        if input.isEmpty { input = [] }
+        if output.isEmpty { output = [] }
+    }
+
     func note(_ event: EventPoll.Event) {
+        quietLooks = 0
         if event.isReadable || event.peerEnded || event.failed { canRead = true }
         if event.isWritable || event.failed { canWrite = true }
         if event.peerEnded || event.failed { peerEnded = true }
@@ -109,8 +130,7 @@ final class ProxySocket {
         var went = false
         while canWrite, pending > 0, !hasFailed {
             do throws(SystemError) {
-                guard let transfer = try stream?.write(output[written...]) else { break }
-                switch transfer {
+                switch try send(from: written) {
                 case .moved(let count):
                     written += count
                     went = true
@@ -133,6 +153,9 @@ final class ProxySocket {
         endsSending = true
         stream?.endSending()
     }
+
+    /// Makes the close a reset.
+    func resetOnClose() { stream?.resetOnClose() }
 
     /// Closes it; nobody is told of it any more.
     func close() {

@@ -27,7 +27,7 @@ final class TCPSession: ProxySocketOwner, ProxyWaiter {
         self.frontend = frontend
         begun = frontend.loop.now
         line = AccessLine(
-            client: client.peer, accepted: WallTime.now(), proxy: frontend.configuration.name, request: nil)
+            client: AccessLine.text(of: client.peer), accepted: WallTime.now(), proxy: frontend.nameText)
     }
 
     func start() {
@@ -55,7 +55,7 @@ final class TCPSession: ProxySocketOwner, ProxyWaiter {
         waiter = 0
         client.deadline = .never
         line.times.queue = milliseconds
-        line.server = frontend.pool.servers[server].rules.name
+        line.server = frontend.serverTexts[server]
         origin = frontend.connect(to: server, owner: self, patience: timeouts.connect)
         if origin == nil { connectFailed("SC") }
     }
@@ -145,10 +145,10 @@ final class TCPSession: ProxySocketOwner, ProxyWaiter {
         line.times.total = milliseconds
         line.retries = retries
         line.connections = (
-            loop.clientCount, frontend.clientCount, frontend.pool.servers.reduce(0) { $0 + $1.active },
+            loop.clientCount, frontend.clientCount, frontend.pool.active,
             server.map { frontend.pool.servers[$0].active } ?? 0
         )
-        loop.log(line)
+        if frontend.log.isOn { frontend.log.take(line) }
         if waiter != 0, loop.waiters.removeValue(forKey: waiter) != nil { _ = frontend.pool.cancel(waiter) }
         loop.close(client)
         if let origin { loop.close(origin) }

@@ -59,6 +59,14 @@ extension Settings {
             public var tunnel = Interval.seconds(3600)
         }
 
+        /// Where the access log goes; each machine may have its own.
+        public enum Log: Sendable, Equatable {
+            case standardOutput
+            case none
+            /// An absolute path; lines are appended.
+            case file(String)
+        }
+
         public var name: String
         public var listen: Endpoint
         public var mode: Mode
@@ -74,6 +82,7 @@ extension Settings {
         public var queue: Int
         /// Whether a line of the PROXY protocol goes before a connection in TCP mode.
         public var sendsProxyLine: Bool
+        public var log: Log
     }
 }
 

@@ -3,7 +3,7 @@ import Basics
 extension SettingsReader {
     static let proxyKeys = [
         "listen", "mode", "balance", "sticky", "cookie", "servers", "check", "timeouts", "queue",
-        "send-proxy",
+        "send-proxy", "log",
     ]
     static let serverKeys = ["address", "weight", "backup", "maxconn"]
     static let checkKeys = ["http", "interval", "timeout", "rise", "fall"]
@@ -54,7 +54,21 @@ extension SettingsReader {
             cookie: cookie(in: section), servers: servers(in: section), check: check(in: section, mode: mode),
             timeouts: timeouts(in: section),
             queue: number("queue", in: section, range: 0...100_000, otherwise: 128),
-            sendsProxyLine: sendsProxyLine)
+            sendsProxyLine: sendsProxyLine, log: accessLog(in: section))
+    }
+
+    private mutating func accessLog(in section: Section) -> Settings.Proxy.Log {
+        guard let node = section.entries["log"] else { return .standardOutput }
+        let path = section.path(of: "log")
+        let expected = "stdout, none or the absolute path of a file"
+        guard let text = text(node, path, expected: expected) else { return .standardOutput }
+        switch text {
+        case "stdout": return .standardOutput
+        case "none": return .none
+        default:
+            if !text.hasPrefix("/") { note(node.position, "'\(path)' must be \(expected), found '\(text)'") }
+            return .file(text)
+        }
     }
 
     private mutating func endpoint(

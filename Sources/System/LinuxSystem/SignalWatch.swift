@@ -11,14 +11,21 @@ public final class SignalWatch: Sendable {
         end = try EventCounter()
     }
 
-    /// Calls `body` at the first signal; returns then, or after `stop`.
-    public func run(_ body: () -> Void) {
+    /// Calls `body` at the first signal, and `again` at each that is `repeated`, which is not the first then; returns
+    /// after `body`, or after `stop`.
+    public func run(repeated: Int32? = nil, again: () -> Void = {}, _ body: () -> Void) {
         var poll = PollSet()
         poll.add(signals.descriptor.raw, .readable)
-        poll.add(end.descriptor.raw, .readable)
+        let ending = poll.add(end.descriptor.raw, .readable)
         do throws(SystemError) {
-            try poll.wait(until: .never)
-            if try signals.next() != nil { body() }
+            while true {
+                try poll.wait(until: .never)
+                while let signal = try signals.next() {
+                    guard signal == repeated else { return body() }
+                    again()
+                }
+                if poll.ready(at: ending).contains(.readable) { return }
+            }
         } catch {
             // Without signals nobody could end the process in order: end it now.
             body()

@@ -125,6 +125,13 @@ public struct SocketStream: ~Copyable, Sendable {
     /// Ends our sending side; what was sent still arrives, then the peer reads the end.
     public func endSending() { _ = shutdown(descriptor.raw, Int32(SHUT_WR)) }
 
+    /// The close of the connection will be a reset: for a peer that would take a plain end for the end of a message.
+    public func resetOnClose() {
+        var option = linger(l_onoff: 1, l_linger: 0)
+        // Where it fails the connection is broken already.
+        _ = setsockopt(descriptor.raw, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
+    }
+
     /// Ends both sides at once; a peer or thread that waits on it wakes.
     public func endBoth() { _ = shutdown(descriptor.raw, Int32(SHUT_RDWR)) }
 
