@@ -91,8 +91,11 @@ public struct BackingFile: ~Copyable, Sendable {
         }
     }
 
-    /// Makes a file of `size` zero bytes, all of them allocated, durable with its name. Leaves nothing when it fails.
-    public static func create(_ path: String, size: UInt64) throws(BackingError) {
+    /// Makes a file of `size` bytes, all of them allocated: `contents`, then zeroes. It has its name only when it is whole
+    /// and durable, and the name is durable on return. Leaves nothing when it fails.
+    public static func create(
+        _ path: String, size: UInt64, contents: [UInt8] = [], disk: CreationDisk = CreationDisk()
+    ) throws(BackingError) {
         if Glibc.access(path, F_OK) == 0 { throw .exists(path: path) }
         let draft = path + ".new"
         _ = unlink(draft)
@@ -101,17 +104,42 @@ public struct BackingFile: ~Copyable, Sendable {
         let file = Descriptor(adopting: number)
         do throws(BackingError) {
             try reserve(file.raw, path, size)
-            guard fsync(file.raw) == 0 else {
-                throw BackingError.failed(SystemError(operation: "fsync", subject: path, code: errno))
+            try fill(file.raw, path, contents)
+            disk.recorder?(.written(path))
+            if !disk.omitted.contains(.contents) {
+                guard fsync(file.raw) == 0 else {
+                    throw BackingError.failed(SystemError(operation: "fsync", subject: path, code: errno))
+                }
+                disk.recorder?(.synced(path, .contents))
             }
             guard clinux_rename_new(draft, path) == 0 else {
                 if errno == EEXIST { throw BackingError.exists(path: path) }
                 throw BackingError.failed(SystemError(operation: "rename to", subject: path, code: errno))
             }
-            try syncDirectory(of: path)
+            disk.recorder?(.named(path))
         } catch {
             _ = unlink(draft)
             throw error
+        }
+        guard !disk.omitted.contains(.name) else { return }
+        do throws(BackingError) { try syncDirectory(of: path) } catch {
+            remove(path)
+            throw error
+        }
+        disk.recorder?(.synced(path, .name))
+    }
+
+    private static func fill(_ file: Int32, _ path: String, _ contents: [UInt8]) throws(BackingError) {
+        var done = 0
+        while done < contents.count {
+            let count = contents.withUnsafeBytes {
+                pwrite(file, $0.baseAddress.map { $0 + done }, contents.count - done, off_t(done))
+            }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else {
+                throw .failed(SystemError(operation: "write", subject: path, code: errno))
+            }
+            done += count
         }
     }
 

@@ -11,23 +11,11 @@ public struct MetadataFile: ~Copyable, Sendable {
     public static func path(besides backing: String) -> String { backing + ".tandem" }
 
     /// Makes a metadata file with `bytes` in it, durable with its name; leaves nothing when it fails.
-    public static func create(_ path: String, bytes: [UInt8]) throws(BackingError) {
+    public static func create(
+        _ path: String, bytes: [UInt8], disk: CreationDisk = CreationDisk()
+    ) throws(BackingError) {
         let size = (UInt64(bytes.count) + BlockSize.block - 1) & ~(BlockSize.block - 1)
-        try BackingFile.create(path, size: size)
-        do throws(BackingError) {
-            let made = try MetadataFile.open(path, size: size)
-            do throws(SystemError) {
-                let buffer = try PageBuffer(count: Int(size))
-                buffer.store(bytes)
-                try made.file.write(buffer.base, ByteRange(offset: 0, length: size))
-                try made.file.dataSync()
-            } catch {
-                throw BackingError.failed(error)
-            }
-        } catch {
-            BackingFile.remove(path)
-            throw error
-        }
+        try BackingFile.create(path, size: size, contents: bytes, disk: disk)
     }
 
     /// Opens what is there, with at least `size` bytes (all of them when nil), and keeps every other daemon out.
