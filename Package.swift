@@ -170,7 +170,7 @@ let package = Package(
             [
                 "Basics", "Quorum", "DiskFormat", "WireFormat", "Replication", "CLinux", "LinuxSystem",
                 "BlockStore", "FuseDevice", "SecureChannel", "Settings", "Telemetry", "HostServices",
-                "WitnessRuntime", "NodeRuntime", "Failover",
+                "WitnessRuntime", "NodeRuntime", "Failover", "Netlink",
             ]),
     ],
     swiftLanguageModes: [.v6]

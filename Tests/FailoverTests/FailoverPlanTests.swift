@@ -4,7 +4,7 @@ import Testing
 
 @Suite("Promote and demote")
 struct FailoverPlanTests {
-    @Test("a promotion goes from the grant to the address, which is last")
+    @Test("a promotion goes from the grant to the address, which nothing serves after")
     func promotion() {
         var machine = FakeMachine(FakeMachine.targets)
         machine.tell(.promote)
@@ -41,8 +41,37 @@ struct FailoverPlanTests {
         var machine = FakeMachine(FakeMachine.targets, break: .addressRaisedFirst)
         machine.tell(.promote)
         #expect(machine.performed.first == "raise 192.168.56.100/24")
-        #expect(machine.violations.count == 1)
-        #expect(machine.violations.first?.hasSuffix("without mounted one") == true)
+        #expect(machine.violations.contains { $0.hasSuffix("without mounted one") })
+    }
+
+    @Test("an address that is raised before the server answers is noticed")
+    func addressBeforeServer() {
+        var machine = FakeMachine(FakeMachine.targets, break: .addressRaisedBeforeServer)
+        machine.tell(.promote)
+        #expect(machine.performed.suffix(2) == ["start nfsd", "tickle clients of 192.168.56.100"])
+        #expect(machine.violations.map { $0.hasSuffix("without server") } == [true])
+    }
+
+    @Test("a tickle that fails, or takes too long, stops nothing")
+    func tickle() {
+        for behaviour in [FakeMachine.Behaviour.fails, .slow] {
+            var machine = FakeMachine(FakeMachine.targets)
+            machine.behaviours["tickle clients of 192.168.56.100"] = behaviour
+            machine.tell(.promote)
+            machine.run(for: .seconds(10))
+            #expect(machine.plan.state == .primary)
+            #expect(machine.outcomes == [.promoted])
+        }
+    }
+
+    @Test("an export without an address of its own is served, for whoever moves the address")
+    func exportAlone() {
+        var targets = FakeMachine.targets
+        targets.addresses = []
+        #expect(
+            FailoverPlans.promote(targets).suffix(3).map(\.name) == [
+                "start nfsdcld", "export /srv/one", "start nfsd",
+            ])
     }
 
     @Test("mount and address are each optional")
@@ -59,7 +88,7 @@ struct FailoverPlanTests {
 
     @Test(
         "each failing step of a promotion is undone with all before it, in reverse",
-        arguments: FakeMachine.promotion)
+        arguments: FakeMachine.promotionNeeds)
     func promotionFails(step: String) {
         var machine = FakeMachine(FakeMachine.targets)
         machine.behaviours[step] = .fails
@@ -74,7 +103,7 @@ struct FailoverPlanTests {
 
     @Test(
         "each step of a promotion that takes too long is stopped, and undone after it answered",
-        arguments: FakeMachine.promotion)
+        arguments: FakeMachine.promotionNeeds)
     func promotionTimesOut(step: String) {
         var machine = FakeMachine(FakeMachine.targets)
         machine.behaviours[step] = .slow
@@ -90,7 +119,7 @@ struct FailoverPlanTests {
 
     @Test(
         "a step that hangs in the kernel is a named safe state until it answers",
-        arguments: FakeMachine.promotion)
+        arguments: FakeMachine.promotionNeeds)
     func promotionHangs(step: String) {
         var machine = FakeMachine(FakeMachine.targets)
         machine.behaviours[step] = .hangs

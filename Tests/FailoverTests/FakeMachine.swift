@@ -57,6 +57,12 @@ struct FakeMachine {
         -> [FailoverAction]
     {
         performed.append(name)
+        if case .tickleClients(_, let address) = effect {
+            // Judged when it begins: what it sends too late reaches nobody who would mind.
+            require("server", for: effect)
+            let isThere = exists.contains { $0.hasPrefix("address \(address)/") }
+            if !isThere { violations.append("\(effect) without the address") }
+        }
         switch behaviours[name] ?? .works {
         case .works:
             apply(effect)
@@ -110,7 +116,9 @@ struct FakeMachine {
         switch effect {
         case .acquireGrant: exists.insert("granted")
         case .releaseGrant:
-            for prefix in ["open", "loop", "mounted", "address"] { forbid(prefix, for: effect) }
+            for prefix in ["open", "loop", "mounted", "records", "exported", "server", "address"] {
+                forbid(prefix, for: effect)
+            }
             exists.remove("granted")
         case .openVolume(let name):
             require("granted", for: effect)
@@ -140,8 +148,32 @@ struct FakeMachine {
             exists.insert("mounted \(name)")
         case .unmount(let path):
             forbid("address", for: effect)
+            forbid("server", for: effect)
+            forbid("exported \(path)", for: effect)
+            forbid("records \(path)", for: effect)
             exists.remove("mounted \(path.dropFirst("/srv/".count))")
+        case .startClientRecords(let export):
+            require("mounted \(export.path.dropFirst("/srv/".count))", for: effect)
+            exists.insert("records \(export.path)")
+        case .stopClientRecords(let export):
+            forbid("server", for: effect)
+            exists.remove("records \(export.path)")
+        case .export(let export):
+            require("mounted \(export.path.dropFirst("/srv/".count))", for: effect)
+            exists.insert("exported \(export.path)")
+        case .withdrawExport(let export):
+            forbid("server", for: effect)
+            exists.remove("exported \(export.path)")
+        case .startServer(let export):
+            require("records \(export.path)", for: effect)
+            require("exported \(export.path)", for: effect)
+            exists.insert("server")
+        case .stopServer:
+            forbid("address", for: effect)
+            exists.remove("server")
+        case .tickleClients: break
         case .raiseAddress(let prefix):
+            if plan.targets.export != nil { require("server", for: effect) }
             for volume in plan.targets.volumes where volume.mount != nil {
                 require("mounted \(volume.name)", for: effect)
             }
@@ -157,19 +189,27 @@ struct FakeMachine {
             VolumeTarget(name: "one", mount: MountTarget(path: "/srv/one", type: "ext4")),
             VolumeTarget(name: "two"),
         ],
+        export: ExportTarget(
+            path: "/srv/one", clients: ["192.168.56.0/24"], options: ["rw", "sync"], fileSystemIdentifier: 77,
+            scope: "lab", records: "/srv/one/.tandem"),
         addresses: [IPv4Prefix(IPv4Address(192, 168, 56, 100), length: 24)])
 
     static let promotion = [
         "grant", "open one", "open two", "attach one", "attach two", "link one", "link two", "check one",
-        "mount one", "raise 192.168.56.100/24",
+        "mount one", "start nfsdcld", "export /srv/one", "start nfsd", "raise 192.168.56.100/24",
+        "tickle clients of 192.168.56.100",
     ]
+    /// Those whose failure is the promotion's: all but the tickle, which is worth a try.
+    static let promotionNeeds = promotion.filter { !$0.hasPrefix("tickle") }
     static let demotion = [
-        "lower 192.168.56.100/24", "disconnect 192.168.56.100", "unmount one", "unlink two", "unlink one",
-        "detach two", "detach one", "close two", "close one", "release",
+        "lower 192.168.56.100/24", "disconnect 192.168.56.100", "stop nfsd", "withdraw /srv/one",
+        "stop nfsdcld", "unmount one", "unlink two", "unlink one", "detach two", "detach one", "close two",
+        "close one", "release",
     ]
     static let deposition = [
-        "lower 192.168.56.100/24", "disconnect 192.168.56.100", "fail one", "fail two", "unmount one",
-        "unlink two", "unlink one", "detach two", "detach one", "close two", "close one",
+        "lower 192.168.56.100/24", "disconnect 192.168.56.100", "fail one", "fail two", "stop nfsd",
+        "withdraw /srv/one", "stop nfsdcld", "unmount one", "unlink two", "unlink one", "detach two",
+        "detach one", "close two", "close one",
     ]
 
     /// A machine that is Primary, its record of what was performed emptied.
@@ -185,6 +225,8 @@ struct FakeMachine {
     /// The steps of a promotion that have an undo, reversed, from this one on.
     static func undone(from step: String) -> [String] {
         let begun = promotion[...(promotion.firstIndex(of: step) ?? 0)]
-        return begun.reversed().filter { !$0.hasPrefix("check") }.map { "undo \($0)" }
+        return begun.reversed().filter { !$0.hasPrefix("check") && !$0.hasPrefix("tickle") }.map {
+            "undo \($0)"
+        }
     }
 }

@@ -21,6 +21,7 @@ struct SettingsTests {
         #expect(settings.controlSocketPath == "/run/tandem/control")
         #expect(settings.stateDirectory == "/var/lib/tandem")
         #expect(settings.deviceDirectory == "/dev/tandem")
+        #expect(settings.notInThisVersion.isEmpty)
         let group = try #require(settings.group(named: "files"))
         #expect(group.address?.description == "192.168.56.100/24")
         #expect(group.prefer == .first)

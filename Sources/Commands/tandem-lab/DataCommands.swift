@@ -31,6 +31,17 @@ struct Write: ParsableCommand {
     }
 }
 
+struct Append: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Append numbered lines with O_SYNC under a lock and log every answer, until SIGTERM.",
+        shouldDisplay: false)
+    @Argument var path: String
+    @Option(help: "Where the log goes.") var log: String
+    @Option(help: "Milliseconds between two lines.") var pause: UInt64 = 50
+
+    func run() throws { try LineWriter(path: path, log: log, pause: .milliseconds(pause)).run() }
+}
+
 struct Check: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Compare an image with the logs of all who wrote to it; exit 1 when something is missing.")

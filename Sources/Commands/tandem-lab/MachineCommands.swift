@@ -7,12 +7,14 @@ struct Up: ParsableCommand {
     @OptionGroup var options: LabOptions
     @Option(help: "Size of the volume.") var size = "256MiB"
     @Option(help: "sealed or plain.") var transport = "sealed"
+    @Flag(help: "Export the mount over NFS (virtual machines).") var export = false
     @Flag(help: "Start the machines without the product.") var bare = false
 
     func run() throws {
         var settings = LabSettings()
         settings.size = size
         settings.transport = transport
+        settings.exports = export
         switch options.backend {
         case .netns:
             let lab = try options.lab()

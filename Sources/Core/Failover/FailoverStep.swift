@@ -23,6 +23,20 @@ public enum FailoverEffect: Sendable, Hashable {
     case mount(volume: String, MountTarget)
     /// A plain unmount, never a lazy one: lazily unmounted it would go on writing.
     case unmount(path: String)
+    /// Starts what keeps the client records, on those of the volume.
+    case startClientRecords(ExportTarget)
+    /// Ends it: it holds files of the volume open.
+    case stopClientRecords(ExportTarget)
+    /// Tells the kernel's server who may mount what.
+    case export(ExportTarget)
+    /// Takes that back, with all that the kernel remembers of it.
+    case withdrawExport(ExportTarget)
+    /// Starts the kernel's server, under the cluster's scope, with a grace period for the clients of the old one.
+    case startServer(ExportTarget)
+    /// Ends every thread of the kernel's server: its state, locks, open files and sockets go with them.
+    case stopServer
+    /// Makes the clients known from the old holder connect anew at once.
+    case tickleClients(ExportTarget, IPv4Address)
     /// Raises the address with its kernel lease and announces it.
     case raiseAddress(IPv4Prefix)
     /// Removes the address, and succeeds only once a dump no longer shows it.
@@ -44,7 +58,9 @@ public enum FailoverEffect: Sendable, Hashable {
             if case .raiseAddress = older { return false }
             return older != self
         case .acquireGrant, .releaseGrant, .openVolume, .closeVolume, .attachLoop, .detachLoop, .linkDevice,
-            .unlinkDevice, .checkFileSystem, .mount, .unmount, .raiseAddress:
+            .unlinkDevice, .checkFileSystem, .mount, .unmount, .startClientRecords, .stopClientRecords,
+            .export,
+            .withdrawExport, .startServer, .stopServer, .tickleClients, .raiseAddress:
             return false
         }
     }
@@ -75,9 +91,12 @@ public struct FailoverStep: Sendable, Hashable {
 
 /// The ordered plans, as data (DESIGN 9).
 ///
-/// Promote: grant, volumes Primary, loop, link, check, mount, address last (G5). Demote: the exact reverse,
-/// which needs a device that answers. Deposed: address off and verified, connections destroyed, device
-/// failed, and only then what may block on it.
+/// Promote: grant, volumes Primary, loop, link, check, mount, client records, export, server, address (G5), tickle.
+/// Demote: the reverse, which needs a device that answers. Deposed: address off and verified, connections
+/// destroyed, device failed, and only then what may block on it.
+///
+/// The server's threads end before the export is withdrawn: while they live, an active client keeps files of the
+/// file system open, whatever else is taken away.
 public enum FailoverPlans {
     /// The steps of a promotion.
     public static func promote(_ targets: FailoverTargets, break mistake: FailoverBreak? = nil)
@@ -121,15 +140,40 @@ public enum FailoverPlans {
                 deadline: limits.quick)
         }
         switch mistake {
-        case nil: steps += addresses
-        case .addressRaisedFirst: steps.insert(contentsOf: addresses, at: 0)
+        case nil: steps += serving(targets) + addresses
+        case .addressRaisedBeforeServer: steps += addresses + serving(targets)
+        case .addressRaisedFirst: steps = addresses + steps + serving(targets)
         }
-        return steps
+        return steps + tickles(targets)
+    }
+
+    private static func serving(_ targets: FailoverTargets) -> [FailoverStep] {
+        guard let export = targets.export else { return [] }
+        let limit = targets.deadlines.server
+        return [
+            FailoverStep(
+                name: "start nfsdcld", effect: .startClientRecords(export), undo: .stopClientRecords(export),
+                deadline: limit),
+            FailoverStep(
+                name: "export \(export.path)", effect: .export(export), undo: .withdrawExport(export),
+                deadline: limit),
+            FailoverStep(
+                name: "start nfsd", effect: .startServer(export), undo: .stopServer, deadline: limit),
+        ]
+    }
+
+    private static func tickles(_ targets: FailoverTargets) -> [FailoverStep] {
+        guard let export = targets.export else { return [] }
+        return targets.addresses.map {
+            FailoverStep(
+                name: "tickle clients of \($0.address)", effect: .tickleClients(export, $0.address),
+                deadline: targets.deadlines.quick, isBestEffort: true)
+        }
     }
 
     /// The steps of an orderly demotion, while the device answers.
     public static func demote(_ targets: FailoverTargets) -> [FailoverStep] {
-        addressesOff(targets) + unmounts(targets) + removals(targets) + [
+        addressesOff(targets) + serverOff(targets) + unmounts(targets) + removals(targets) + [
             FailoverStep(
                 name: "release", effect: .releaseGrant, deadline: targets.deadlines.quick, isBestEffort: true)
         ]
@@ -141,7 +185,17 @@ public enum FailoverPlans {
             FailoverStep(
                 name: "fail \($0.name)", effect: .failDevice($0.name), deadline: targets.deadlines.quick)
         }
-        return addressesOff(targets) + failures + unmounts(targets) + removals(targets)
+        return addressesOff(targets) + failures + serverOff(targets) + unmounts(targets) + removals(targets)
+    }
+
+    private static func serverOff(_ targets: FailoverTargets) -> [FailoverStep] {
+        guard let export = targets.export else { return [] }
+        let limit = targets.deadlines.server
+        return [
+            FailoverStep(name: "stop nfsd", effect: .stopServer, deadline: limit),
+            FailoverStep(name: "withdraw \(export.path)", effect: .withdrawExport(export), deadline: limit),
+            FailoverStep(name: "stop nfsdcld", effect: .stopClientRecords(export), deadline: limit),
+        ]
     }
 
     private static func addressesOff(_ targets: FailoverTargets) -> [FailoverStep] {

@@ -27,19 +27,50 @@ public struct VolumeTarget: Sendable, Hashable {
     }
 }
 
-/// What moves together: a group's volumes in the order of the settings, and its addresses.
+/// The NFS export of a group, and what its server keeps on the volume.
+public struct ExportTarget: Sendable, Hashable {
+    /// The directory that clients mount; the file system mounted there is on the first volume that has a mount.
+    public var path: String
+    /// Who may mount it: addresses or networks, as exports(5) writes them.
+    public var clients: [String]
+    /// As exports(5) takes them, without `fsid` and `mountpoint`.
+    public var options: [String]
+    /// What names the file system in every file handle: the same on both nodes.
+    public var fileSystemIdentifier: UInt32
+    /// What the server calls itself: clients whose server has another scope lose their state.
+    public var scope: String
+    /// Where the client records lie: on the volume, so that the next server has them.
+    public var records: String
+
+    public init(
+        path: String, clients: [String], options: [String], fileSystemIdentifier: UInt32, scope: String,
+        records: String
+    ) {
+        self.path = path
+        self.clients = clients
+        self.options = options
+        self.fileSystemIdentifier = fileSystemIdentifier
+        self.scope = scope
+        self.records = records
+    }
+}
+
+/// What moves together: a group's volumes in the order of the settings, its export and its addresses.
 public struct FailoverTargets: Sendable, Hashable {
     public var group: String
     public var volumes: [VolumeTarget]
+    /// nil: nothing is served over NFS.
+    public var export: ExportTarget?
     public var addresses: [IPv4Prefix]
     public var deadlines: FailoverDeadlines
 
     public init(
-        group: String, volumes: [VolumeTarget], addresses: [IPv4Prefix],
+        group: String, volumes: [VolumeTarget], export: ExportTarget? = nil, addresses: [IPv4Prefix],
         deadlines: FailoverDeadlines = .init()
     ) {
         self.group = group
         self.volumes = volumes
+        self.export = export
         self.addresses = addresses
         self.deadlines = deadlines
     }
@@ -55,6 +86,8 @@ public struct FailoverDeadlines: Sendable, Hashable {
     public var check: Interval = .seconds(600)
     /// mount(2), which may replay a journal, and umount(2), which writes all that is dirty.
     public var mount: Interval = .seconds(60)
+    /// Starting or stopping a part of the NFS server: processes, and threads of the kernel that finish what they do.
+    public var server: Interval = .seconds(20)
     /// After a step was told to stop: until then it is expected to have answered.
     public var cancel: Interval = .seconds(6)
     /// Between two tries of a step that is stuck.
@@ -67,4 +100,6 @@ public struct FailoverDeadlines: Sendable, Hashable {
 public enum FailoverBreak: UInt8, Sendable, Hashable, CaseIterable {
     /// The address is raised before the volume is open, against G5.
     case addressRaisedFirst = 1
+    /// The address is raised before the NFS server answers, against G5: clients meet a reset and back off.
+    case addressRaisedBeforeServer = 2
 }

@@ -12,6 +12,7 @@ import Synchronization
 final class FailoverPerformer: Sendable {
     private enum Order: Sendable {
         case perform(AttemptIdentifier, FailoverEffect)
+        case recordClients
         case stop
     }
 
@@ -20,6 +21,7 @@ final class FailoverPerformer: Sendable {
     private let orders: NodeInbox<Order>
     private let cancelled = Mutex<Set<AttemptIdentifier>>([])
     private let cancelWake: EventCounter
+    private let isRecording = Atomic(false)
     private let report: @Sendable (AttemptIdentifier, StepFailure?) -> Void
     /// The mount's descriptor, on its way to the volume's thread.
     private let session = Mutex<MountedDevice?>(nil)
@@ -43,6 +45,13 @@ final class FailoverPerformer: Sendable {
         orders.post(.perform(identifier, effect))
     }
 
+    /// Writes down who is connected over NFS, when it has changed.
+    func recordClients() {
+        // One that hangs on a frozen device is enough.
+        guard !isRecording.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        orders.post(.recordClients)
+    }
+
     /// Stops that attempt if it can be stopped; it reports all the same.
     func cancel(_ identifier: AttemptIdentifier) {
         _ = cancelled.withLock { $0.insert(identifier) }
@@ -62,7 +71,15 @@ final class FailoverPerformer: Sendable {
         var hands = FailoverHands(settings: settings, group: group)
         while true {
             for order in orders.takeAll() {
-                guard case .perform(let identifier, let effect) = order else { return }
+                let (identifier, effect): (AttemptIdentifier, FailoverEffect)
+                switch order {
+                case .perform(let attempt, let what): (identifier, effect) = (attempt, what)
+                case .recordClients:
+                    hands.recordClients()
+                    isRecording.store(false, ordering: .releasing)
+                    continue
+                case .stop: return
+                }
                 let wasCancelled = cancelled.withLock { $0.contains(identifier) }
                 let failure =
                     wasCancelled ? .cancelled : hands.perform(effect, cancel: cancelWake.descriptor.raw)
@@ -89,13 +106,17 @@ struct FailoverHands: ~Copyable {
     private var device: MountedDevice?
     private var loop: LoopDevice?
     private var loopPath: String?
+    private var server: ServerHands
 
     init(settings: Settings, group: Settings.Group) {
         self.settings = settings
         self.group = group
+        server = ServerHands(settings, group)
         mount = nil
         loop = nil
     }
+
+    mutating func recordClients() { server.recordClients() }
 
     private var sessionPath: String { NodeContext.sessionPath(settings, group) }
     private var volumeFile: String { "\(sessionPath)/\(FuseSession.fileName)" }
@@ -127,6 +148,13 @@ struct FailoverHands: ~Copyable {
                 try Mounting.mount(
                     loopPath ?? "", at: target.path, type: target.type, options: target.options)
             case .unmount(let path): return try unmount(path)
+            case .startClientRecords(let export): return try server.startRecords(export)
+            case .stopClientRecords(let export): try server.stopRecords(export)
+            case .export(let export): return try server.publish(export, cancel: cancel)
+            case .withdrawExport: try FileExport.flush()
+            case .startServer(let export): return try server.start(export)
+            case .stopServer: try FileServer.stop()
+            case .tickleClients(let export, let address): try server.tickle(export, address)
             case .acquireGrant, .releaseGrant, .failDevice, .raiseAddress, .lowerAddress, .destroyConnections:
                 preconditionFailure("\(effect) belongs to the group's thread")
             }

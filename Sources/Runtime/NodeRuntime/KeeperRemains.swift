@@ -6,7 +6,7 @@ import LinuxSystem
 import Netlink
 import Settings
 
-/// What a dead worker leaves behind, and how it goes: address, mount, loop device, FUSE mount, link, rules.
+/// What a dead worker leaves behind, and how it goes: address, NFS server, mount, loop device, FUSE mount, link, rules.
 ///
 /// Used by the keeper when its worker has died, and by a node at its start, before the first packet.
 enum KeeperRemains {
@@ -47,6 +47,9 @@ enum KeeperRemains {
         let file = "\(session)/\(FuseSession.fileName)"
         var left: [String] = []
         let loops = LoopDevice.paths(named: file)
+        if let export = NodeContext.exportTarget(settings, group) {
+            left += ServerHands(settings, group).removeRemains(export)
+        }
         if let mount = group.mount { left += unmount(mount.path, from: loops) }
         let link = NodeContext.linkPath(settings, group.name, volume.name)
         _ = unlink(link)

@@ -1,5 +1,6 @@
 import Basics
 import Election
+import Failover
 import LinuxSystem
 import SecureChannel
 import Settings
@@ -34,6 +35,20 @@ struct NodeContext: Sendable {
     /// The link to the block device that operators know.
     static func linkPath(_ settings: Settings, _ group: String, _ volume: String) -> String {
         "\(settings.deviceDirectory)/\(group)/\(volume)"
+    }
+
+    /// What Tandem keeps on a volume that is exported: client records, and who was connected. Root's alone.
+    static func stateOnVolume(_ mount: Settings.Mount) -> String { "\(mount.path)/.tandem" }
+
+    /// The export of a group as the plan knows it.
+    static func exportTarget(_ settings: Settings, _ group: Settings.Group) -> ExportTarget? {
+        guard let export = group.export, let mount = group.mount else { return nil }
+        let identifier = Checksum.crc32c(Array("\(settings.cluster)/\(group.name)".utf8)) & 0x7FFF_FFFF
+        return ExportTarget(
+            path: mount.path, clients: export.to, options: export.options,
+            // 0 would make it the root of all exports.
+            fileSystemIdentifier: max(1, identifier), scope: settings.cluster,
+            records: "\(stateOnVolume(mount))/nfsdcld")
     }
 
     /// The key of a connection from the first node to the second.

@@ -18,11 +18,23 @@ public enum NodeDaemon {
         let lock = try NodeStart.lock(settings, node)
         try NodeStart.checkAlone(settings, node)
         try removeRemains(settings, journal)
+        try NodeStart.prepareServer(settings)
         let context = NodeContext(
             settings: settings, node: node, secret: secret,
             life: Mark(high: NodeStart.random(), low: NodeStart.random()), journal: journal)
         try KeeperProcess.run(context) { () throws(NodeError) in try work(context) }
+        withdrawExports(context)
         withExtendedLifetime(lock) {}
+    }
+
+    /// After an orderly end: what was exported here is so no more.
+    private static func withdrawExports(_ context: NodeContext) {
+        for group in context.settings.groups where group.export != nil {
+            do throws(SystemError) { try ServerHands(context.settings, group).unpublish() } catch {
+                context.journal.record(
+                    "export-stays", level: .warning, ["group": group.name, "reason": "\(error)"])
+            }
+        }
     }
 
     /// What a dead predecessor left goes before the first packet; what cannot go is told, and the group is not

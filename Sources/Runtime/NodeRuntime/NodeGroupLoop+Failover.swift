@@ -142,9 +142,18 @@ extension NodeGroupLoop {
         case .closeVolume:
             closing = identifier
             performer.perform(identifier, effect)
-        case .attachLoop, .detachLoop, .linkDevice, .unlinkDevice, .checkFileSystem, .mount, .unmount:
+        case .attachLoop, .detachLoop, .linkDevice, .unlinkDevice, .checkFileSystem, .mount, .unmount,
+            .startClientRecords, .stopClientRecords, .export, .withdrawExport, .startServer, .stopServer,
+            .tickleClients:
             performer.perform(identifier, effect)
         }
+    }
+
+    /// Has the connections of NFS clients written down for the next holder, while this node serves them.
+    func recordClients() {
+        guard group.export != nil, plan.state == .primary, now >= nextRecording else { return }
+        nextRecording = now + .milliseconds(500)
+        performer.recordClients()
     }
 
     /// The performer has ended an attempt.

@@ -104,6 +104,8 @@ final class NodeGroupLoop {
 
     // What is shown.
     var loggedBytes: UInt64 = 0
+    /// When the connections of NFS clients are written down next.
+    var nextRecording = Instant(nanoseconds: 0)
     /// Blocks that the resync that runs, or the last one, had to copy.
     var resyncBlocks = 0
 
@@ -138,6 +140,7 @@ final class NodeGroupLoop {
             targets: FailoverTargets(
                 group: group.name,
                 volumes: group.volume.map { [VolumeTarget(name: $0.name, mount: mount)] } ?? [],
+                export: NodeContext.exportTarget(context.settings, group),
                 addresses: group.address.map { [$0] } ?? []))
         let now = Instant.now()
         nextSequence = now.nanoseconds
@@ -186,6 +189,7 @@ final class NodeGroupLoop {
         sendSigns()
         advanceGrant()
         if now >= plan.nextWakeup { run(plan.handle(.wake, at: now)) }
+        recordClients()
         updateEligibility()
         if let router, now >= router.nextWakeup { tell(.wake) }
         advanceVerbs()

@@ -117,6 +117,14 @@ enum NodeStart {
         }
     }
 
+    /// What a node that exports may have ready long before it serves: the module, its files, rpc.mountd.
+    static func prepareServer(_ settings: Settings) throws(NodeError) {
+        for group in settings.groups where group.export != nil {
+            guard let trouble = ServerHands(settings, group).prepare() else { continue }
+            throw .refused("group '\(group.name)' has an export: \(trouble)")
+        }
+    }
+
     /// Opens a group's copy and starts its thread.
     static func volume(
         _ context: NodeContext, _ group: Settings.Group, _ volume: Settings.Volume,

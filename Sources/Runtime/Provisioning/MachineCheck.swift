@@ -108,7 +108,9 @@ public enum MachineCheck {
             names.formUnion(mount.type == .ext4 ? ["mkfs.ext4", "e2fsck"] : ["mkfs.xfs", "xfs_repair"])
         }
         if settings.groups.contains(where: { $0.address != nil }) { names.insert("nft") }
-        if settings.groups.contains(where: { $0.export != nil }) { names.insert("exportfs") }
+        if settings.groups.contains(where: { $0.export != nil }) {
+            names.formUnion(["exportfs", "rpc.mountd", "nfsdcld", "modprobe"])
+        }
         let places = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"]
         return names.sorted().map { name in
             places.contains { access("\($0)/\(name)", X_OK) == 0 }

@@ -8,11 +8,6 @@ extension Settings {
         }
         for group in groups {
             let path = "groups.\(group.name)"
-            if group.export != nil {
-                found.append(
-                    "'\(path).export' is not in this version; remove it and export '\(group.mount?.path ?? "")' yourself"
-                )
-            }
             if group.resync == .keepOlder {
                 found.append(
                     "'\(path).resync: keep-older' is not in this version; remove it or write 'direct'")

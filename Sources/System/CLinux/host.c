@@ -4,11 +4,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -111,6 +114,40 @@ int clinux_mount(const char *source, const char *target, const char *type, unsig
 int clinux_mount_private(const char *path) { return mount("none", path, NULL, MS_PRIVATE, NULL); }
 
 int clinux_unmount(const char *path) { return umount2(path, UMOUNT_NOFOLLOW); }
+
+static int write_text(const char *path, const char *text) {
+    int file = open(path, O_WRONLY | O_CLOEXEC);
+    if (file < 0) return errno;
+    ssize_t length = (ssize_t)strlen(text);
+    ssize_t written = write(file, text, (size_t)length);
+    int error = written == length ? 0 : written < 0 ? errno : EIO;
+    close(file);
+    return error;
+}
+
+int clinux_write_as_host(const char *path, const char *text, const char *host) {
+    int old = open("/proc/thread-self/ns/uts", O_RDONLY | O_CLOEXEC);
+    if (old < 0) return errno;
+    if (unshare(CLONE_NEWUTS) != 0) {
+        int error = errno;
+        close(old);
+        return error;
+    }
+    int error = sethostname(host, strlen(host)) == 0 ? write_text(path, text) : errno;
+    if (setns(old, CLONE_NEWUTS) != 0 && error == 0) error = errno;
+    close(old);
+    return error;
+}
+
+int clinux_send_raw(uint32_t destination, const void *packet, size_t length) {
+    int raw = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW);
+    if (raw < 0) return errno;
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = destination};
+    ssize_t sent = sendto(raw, packet, length, 0, (struct sockaddr *)&to, sizeof to);
+    int error = sent == (ssize_t)length ? 0 : sent < 0 ? errno : EIO;
+    close(raw);
+    return error;
+}
 
 ssize_t clinux_directory(const char *path, char *names, size_t size) {
     DIR *directory = opendir(path);

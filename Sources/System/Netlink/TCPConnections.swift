@@ -8,6 +8,13 @@ public struct TCPConnection: Sendable, Hashable {
     public var localPort: UInt16
     public var remote: IPv4Address
     public var remotePort: UInt16
+
+    public init(local: IPv4Address, localPort: UInt16, remote: IPv4Address, remotePort: UInt16) {
+        self.local = local
+        self.localPort = localPort
+        self.remote = remote
+        self.remotePort = remotePort
+    }
 }
 
 /// The kernel's TCP connections, by sock_diag: what `ss` and `ss -K` do, without a process.

@@ -9,6 +9,8 @@ public struct LabNetwork: Sendable {
     public static let hosts: [String: Int] = ["node1": 11, "node2": 12, "witness": 13, "client": 20]
     /// The network that all of them are in.
     public static let prefix = "192.168.56."
+    /// All of it.
+    static let range = prefix + "0/24"
     /// The address that moves.
     public static let virtualAddress = "192.168.56.100"
 

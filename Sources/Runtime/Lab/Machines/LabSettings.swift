@@ -4,6 +4,8 @@ public struct LabSettings: Sendable {
     public var size = "256MiB"
     /// Whether the group mounts its volume on /srv/files.
     public var mounts = true
+    /// Whether the group exports its mount over NFS, to the machines' network.
+    public var exports = false
     /// Seconds without a verdict until frozen requests are answered EIO.
     public var freezeSeconds = 5
     /// Seconds that a restarted node looks for the other one first.
@@ -34,6 +36,8 @@ public struct LabSettings: Sendable {
     /// The file's text. `secret` and `disk` are where each machine sees its secret, and its copy and state.
     func text(secret: String, disk: String) -> String {
         let mount = mounts ? "    mount: { path: \(Self.mountPath), type: ext4 }\n" : ""
+        let export =
+            exports ? "    export: { to: \(LabNetwork.range), options: [rw, sync, no_root_squash] }\n" : ""
         let preferred = prefer.isEmpty ? "" : "    prefer: \(prefer)\n"
         return """
             cluster: lab
@@ -50,7 +54,7 @@ public struct LabSettings: Sendable {
               \(Self.group):
                 address: \(LabNetwork.virtualAddress)/24
             \(preferred)    volume: { size: \(size), backing: \(disk)/files.img\(volumeKeys) }
-            \(mount)
+            \(mount)\(export)
             """
     }
 }

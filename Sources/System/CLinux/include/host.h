@@ -28,6 +28,12 @@ int clinux_mount_private(const char *_Nonnull path);
 /// umount2(2), following no symbolic link, never lazy.
 int clinux_unmount(const char *_Nonnull path);
 
+/// write(2) of a text to an existing file while the calling thread alone has another host name (its own UTS
+/// namespace for that long): 0, or an errno.
+int clinux_write_as_host(const char *_Nonnull path, const char *_Nonnull text, const char *_Nonnull host);
+/// Sends one IPv4 packet, its header included, to where it says; addresses in network order. 0, or an errno.
+int clinux_send_raw(uint32_t destination, const void *_Nonnull packet, size_t length);
+
 /// The names in a directory, each ended by a zero byte: their total length, which may exceed `size`; -1 with
 /// errno.
 ssize_t clinux_directory(const char *_Nonnull path, char *_Nonnull names, size_t size);

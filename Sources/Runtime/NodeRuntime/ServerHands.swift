@@ -1,0 +1,181 @@
+import Basics
+import Failover
+import Glibc
+import HostServices
+import LinuxSystem
+import Netlink
+import Settings
+
+/// How the effects on the kernel's NFS server are done; it blocks, on the performer's thread or the keeper's.
+struct ServerHands {
+    private let settings: Settings
+    private let group: Settings.Group
+    private let runner = CommandRunner()
+    private var list = ClientList()
+
+    init(_ settings: Settings, _ group: Settings.Group) {
+        self.settings = settings
+        self.group = group
+    }
+
+    private static let limit = Interval.seconds(15)
+
+    /// Says that the server which runs is ours: what it finds without this is somebody else's.
+    private var mark: String { "\(settings.runDirectory)/nfsd-is-ours" }
+
+    private func records(_ export: ExportTarget) -> ClientRecords {
+        ClientRecords(directory: export.records, pipes: "\(settings.runDirectory)/rpc_pipefs")
+    }
+
+    private func published(_ export: ExportTarget) -> FileExport {
+        FileExport(
+            path: export.path, clients: export.clients, options: export.options,
+            identifier: export.fileSystemIdentifier)
+    }
+
+    // MARK: before and after
+
+    /// What may be ready long before this node serves; a sentence when it cannot be, nil when all is well.
+    func prepare() -> String? {
+        do throws(SystemError) {
+            if let trouble = try openKernel() { return trouble }
+            if let trouble = try startMountd() { return trouble }
+            if let trouble = try strangers() { return trouble }
+            guard let export = NodeContext.exportTarget(settings, group) else { return nil }
+            // What is exported must be there; it is not served before something is mounted on it.
+            try NodeFiles.makeDirectory(export.path)
+            let result = try published(export).publish(runner, deadline: Self.limit)
+            return result.isSuccess ? nil : result.summary
+        } catch {
+            return "\(error)"
+        }
+    }
+
+    private func openKernel() throws(SystemError) -> String? {
+        do throws(SystemError) { try FileServer.openFiles() } catch {
+            guard error.code == ENODEV else { throw error }
+            let loaded = try runner.run(["modprobe", "nfsd"], deadline: Self.limit)
+            guard loaded.isSuccess else { return "this kernel has no NFS server: \(loaded.summary)" }
+            try FileServer.openFiles()
+        }
+        let pipes = "\(settings.runDirectory)/rpc_pipefs"
+        try NodeFiles.makeDirectory(pipes)
+        try ClientRecords(directory: "", pipes: pipes).openPipes()
+        return nil
+    }
+
+    private func startMountd() throws(SystemError) -> String? {
+        do throws(SystemError) {
+            guard let result = try FileExport.startMountd(runner, deadline: Self.limit) else { return nil }
+            return result.isSuccess ? nil : result.summary
+        } catch {
+            guard error.code == ENOENT else { throw error }
+            return "rpc.mountd is missing: install nfs-kernel-server"
+        }
+    }
+
+    /// Another server on this machine: there can be one only.
+    private func strangers() throws(SystemError) -> String? {
+        let advice =
+            "end it, as with `systemctl disable --now nfs-server nfsdcld`: there is one for a machine"
+        if access(mark, F_OK) != 0, try FileServer.threads() > 0 {
+            return "an NFS server that is not Tandem's runs on this machine; \(advice)"
+        }
+        guard let export = NodeContext.exportTarget(settings, group) else { return nil }
+        guard let process = try records(export).stranger() else { return nil }
+        return "an nfsdcld that is not Tandem's runs on this machine (process \(process)); \(advice)"
+    }
+
+    /// Removes what a dead worker left of an NFS server; gives what cannot be removed.
+    func removeRemains(_ export: ExportTarget) -> [String] {
+        var left: [String] = []
+        func attempt(_ what: String, _ body: () throws(SystemError) -> Void) {
+            do throws(SystemError) { try body() } catch { left.append("\(what) (\(error))") }
+        }
+        if access(mark, F_OK) == 0 {
+            attempt("nfsd") { () throws(SystemError) in try FileServer.stop() }
+            attempt("the export of \(export.path)") { () throws(SystemError) in try FileExport.flush() }
+        }
+        attempt("nfsdcld") { () throws(SystemError) in try records(export).stop(within: .seconds(4)) }
+        if left.isEmpty { _ = unlink(mark) }
+        return left
+    }
+
+    // MARK: effects
+
+    mutating func startRecords(_ export: ExportTarget) throws(SystemError) -> StepFailure? {
+        // The volume is mounted anew: another node may have written the list since.
+        list = ClientList()
+        if let trouble = try openKernel() { return .failed(trouble) }
+        if let trouble = try strangers() { return .failed(trouble) }
+        let state = group.mount.map { NodeContext.stateOnVolume($0) } ?? export.records
+        try NodeFiles.makeDirectory(export.records)
+        guard chmod(state, 0o700) == 0 else {
+            throw SystemError(operation: "chmod", subject: state, code: errno)
+        }
+        try NodeFiles.write([], to: mark)
+        let records = records(export)
+        try records.stop(within: .seconds(4))
+        let started = try records.start(runner, deadline: Self.limit)
+        return started.isSuccess ? nil : .failed(started.summary)
+    }
+
+    func stopRecords(_ export: ExportTarget) throws(SystemError) {
+        try records(export).stop(within: .seconds(10))
+        guard unlink(mark) == 0 || errno == ENOENT else {
+            throw SystemError(operation: "unlink", subject: mark, code: errno)
+        }
+    }
+
+    func publish(_ export: ExportTarget, cancel: Int32) throws(SystemError) -> StepFailure? {
+        if let trouble = try startMountd() { return .failed(trouble) }
+        let published = published(export)
+        if published.isPublished { return nil }
+        let result = try published.publish(runner, deadline: Self.limit, cancel: cancel)
+        return result.isSuccess ? nil : .failed(result.summary)
+    }
+
+    /// Takes it out of the table of exports: this node will not serve.
+    func unpublish() throws(SystemError) {
+        guard let export = NodeContext.exportTarget(settings, group) else { return }
+        _ = try published(export).withdraw(runner, deadline: Self.limit)
+    }
+
+    func start(_ export: ExportTarget) throws(SystemError) -> StepFailure? {
+        let records = records(export)
+        let before = records.content()
+        try FileServer.start(scope: export.scope)
+        // A kernel that does not find nfsdcld would keep its records elsewhere, and clients would lose their locks.
+        let end = Instant.now() + .seconds(3)
+        while records.content() == before {
+            guard Instant.now() < end else {
+                return .failed("nfsd runs and does not keep its client records with nfsdcld")
+            }
+            var poll = PollSet()
+            try poll.wait(until: .now() + .milliseconds(10))
+        }
+        return nil
+    }
+
+    // MARK: connections
+
+    /// Writes down who is connected, for the next holder, when it has changed.
+    mutating func recordClients() {
+        guard let mount = group.mount, let address = group.address?.address else { return }
+        list.update(of: address, in: NodeContext.stateOnVolume(mount))
+    }
+
+    /// Three times, because the first may be lost: each makes a client's machine answer, be told that the connection
+    /// is gone, and connect anew at once instead of when it next repeats itself.
+    func tickle(_ export: ExportTarget, _ address: IPv4Address) throws(SystemError) {
+        guard let mount = group.mount else { return }
+        let known = ClientList.known(in: NodeContext.stateOnVolume(mount), of: address)
+        for round in 0..<3 where !known.isEmpty {
+            if round > 0 {
+                var poll = PollSet()
+                try poll.wait(until: .now() + .milliseconds(30))
+            }
+            for connection in known { try ConnectionTickle.send(connection) }
+        }
+    }
+}

@@ -1,0 +1,96 @@
+public import Basics
+import CLinux
+import Glibc
+public import LinuxSystem
+
+/// nfsdcld(8): keeps the records by which a new NFS server knows the clients of the old one.
+///
+/// Its directory is on the replicated volume, so the next server has them: with records of its own, each client
+/// would lose its locks.
+public struct ClientRecords: Sendable, Hashable {
+    /// Where the records lie.
+    public var directory: String
+    /// Where rpc_pipefs is mounted when it is mounted nowhere else: how the kernel and nfsdcld talk.
+    public var pipes: String
+
+    public init(directory: String, pipes: String) {
+        self.directory = directory
+        self.pipes = pipes
+    }
+
+    /// Mounts rpc_pipefs if it is mounted nowhere; gives where it is.
+    @discardableResult
+    public func openPipes() throws(SystemError) -> String {
+        if let there = try MountTable.read().entries.last(where: { $0.type == "rpc_pipefs" }) {
+            return there.mountPoint
+        }
+        guard clinux_mount("sunrpc", pipes, "rpc_pipefs", 0, "") == 0 else {
+            throw SystemError(operation: "mount rpc_pipefs", subject: pipes, code: errno)
+        }
+        return pipes
+    }
+
+    private static let program = "nfsdcld"
+
+    private func processes() throws(SystemError) -> [Int32] {
+        try ProcessSearch.find([Self.program])[Self.program, default: []].filter {
+            $0.words.contains(directory)
+        }.map(\.identifier)
+    }
+
+    /// Another nfsdcld, which would answer in place of ours; nil when there is none.
+    public func stranger() throws(SystemError) -> Int32? {
+        try ProcessSearch.find([Self.program])[Self.program, default: []].first {
+            !$0.words.contains(directory)
+        }?.identifier
+    }
+
+    /// Starts it on the records, and returns when it waits for the server's pipe: the kernel gives it one second to
+    /// come there, and goes without it otherwise.
+    public func start(_ runner: CommandRunner, deadline: Interval) throws(SystemError) -> CommandResult {
+        let end = Instant.now() + deadline
+        let result = try runner.run(
+            [Self.program, "-s", directory, "-p", try openPipes()], deadline: deadline)
+        guard result.isSuccess else { return result }
+        while try !processes().contains(where: Self.isWaiting) {
+            guard Instant.now() < end else {
+                throw SystemError(operation: "start nfsdcld", subject: directory, code: ETIMEDOUT)
+            }
+            var poll = PollSet()
+            try poll.wait(until: .now() + .milliseconds(5))
+        }
+        return result
+    }
+
+    /// It watches for the pipe, after it has opened the records; or it has the pipe already.
+    private static func isWaiting(_ process: Int32) -> Bool {
+        // Descriptors come and go while they are looked at, and so may the process.
+        let numbers = (try? KernelFiles.names(in: "/proc/\(process)/fd")) ?? []
+        return numbers.contains { number in
+            guard let link = KernelFiles.link("/proc/\(process)/fd/\(number)") else { return false }
+            return link.hasSuffix("inotify") || link.hasSuffix("/nfsd/cld")
+        }
+    }
+
+    /// What the records say, as bytes: they change when a server starts with them.
+    public func content() -> [UInt8] {
+        // No file yet is an empty one.
+        (try? KernelFiles.read("\(directory)/main.sqlite")) ?? []
+    }
+
+    /// Ends it, and waits until it has: it holds the records open. Not running is a success. Throws ETIMEDOUT for
+    /// one that hangs in the kernel.
+    public func stop(within limit: Interval) throws(SystemError) {
+        let begin = Instant.now()
+        let gentle = begin + Interval(nanoseconds: limit.nanoseconds / 2)
+        while case let left = try processes(), !left.isEmpty {
+            let now = Instant.now()
+            guard now < begin + limit else {
+                throw SystemError(operation: "stop nfsdcld", subject: "process \(left[0])", code: ETIMEDOUT)
+            }
+            for process in left { _ = kill(process, now < gentle ? SIGTERM : SIGKILL) }
+            var poll = PollSet()
+            try poll.wait(until: now + .milliseconds(5))
+        }
+    }
+}

@@ -1,0 +1,85 @@
+import Basics
+import CLinux
+import Glibc
+@testable import HostServices
+import LinuxSystem
+import Testing
+
+@Suite("The NFS server")
+struct FileServerTests {
+    static let export = FileExport(
+        path: "/srv/files", clients: ["192.168.56.0/24", "fd00::/64"], options: ["rw", "no_root_squash"],
+        identifier: 77)
+
+    @Test("an export has one word a client, networks of IPv6 in brackets")
+    func words() {
+        #expect(Self.export.words == ["192.168.56.0/24:/srv/files", "[fd00::]/64:/srv/files"])
+    }
+
+    @Test("an export is always sync, under a fixed identifier, and bound to its mount")
+    func options() {
+        #expect(
+            Self.export.allOptions == [
+                "rw", "no_root_squash", "sync", "no_subtree_check", "fsid=77", "mountpoint=/srv/files",
+            ])
+        var written = Self.export
+        written.options = ["ro", "sync", "subtree_check"]
+        #expect(
+            written.allOptions == ["ro", "sync", "subtree_check", "fsid=77", "mountpoint=/srv/files"])
+    }
+
+    @Test("an export counts as published when each client has a line with every option")
+    func published() {
+        var export = Self.export
+        export.clients = ["192.168.56.0/24"]
+        let line =
+            "/srv/files\t192.168.56.0/24(rw,sync,wdelay,hide,nocrossmnt,secure,no_root_squash,no_all_squash,"
+            + "no_subtree_check,secure_locks,acl,no_pnfs,fsid=77,mountpoint=/srv/files,anonuid=65534,anongid=65534)"
+        #expect(export.isPublished(in: "/srv/other\t*(rw,fsid=77)\n" + line + "\n"))
+        #expect(!export.isPublished(in: line.replacing("fsid=77", with: "fsid=78")))
+        #expect(!export.isPublished(in: line.replacing("no_root_squash", with: "root_squash")))
+        #expect(!export.isPublished(in: line.replacing("/srv/files\t", with: "/srv/file\t")))
+        #expect(!export.isPublished(in: line.replacing("192.168.56.0", with: "192.168.57.0")))
+        #expect(!Self.export.isPublished(in: line))
+        #expect(!export.isPublished(in: ""))
+    }
+
+    @Test("processes are found by name, with their words")
+    func processes() throws {
+        let name = String(decoding: try KernelFiles.read("/proc/self/comm").dropLast(), as: UTF8.self)
+        let own = try #require(try ProcessSearch.find([name])[name]?.first { $0.identifier == getpid() })
+        #expect(own.words == CommandLine.arguments)
+        #expect(try ProcessSearch.find(["no-such-program"]).isEmpty)
+    }
+
+    @Test("ending client records that were never started is a success")
+    func noRecords() throws {
+        let records = ClientRecords(directory: "/nowhere/records", pipes: "/nowhere/pipes")
+        try records.stop(within: .seconds(2))
+        #expect(records.content().isEmpty)
+    }
+
+    @Test(
+        "a write under another host name leaves the thread's own name as it was",
+        .enabled(if: getuid() == 0, "root: mounts, addresses and namespaces need root"))
+    func asHost() throws {
+        try withTemporaryDirectory { directory in
+            func name() -> String {
+                var bytes = [CChar](repeating: 0, count: 256)
+                _ = gethostname(&bytes, bytes.count)
+                return String(decoding: bytes.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+            }
+            let before = name()
+            let file = directory + "/file"
+            _ = close(open(file, O_CREAT | O_WRONLY, 0o600))
+            #expect(clinux_write_as_host(file, "8\n", "another") == 0)
+            #expect(try SmallFile.read(file) == "8\n")
+            #expect(name() == before)
+            // Written to the name's own file, the text becomes the name of that namespace and of no other.
+            #expect(clinux_write_as_host("/proc/sys/kernel/hostname", "third", "another") == 0)
+            #expect(name() == before)
+            #expect(clinux_write_as_host(directory + "/none", "8\n", "another") == ENOENT)
+            #expect(name() == before)
+        }
+    }
+}
