@@ -177,7 +177,7 @@ struct FailoverHands: ~Copyable {
             case .withdrawExport: try FileExport.flush()
             case .startServer(let export): return try server.start(export)
             case .stopServer: try FileServer.stop()
-            case .tickleClients(let export, let address): try server.tickle(export, address)
+            case .tickleClients(_, let address): try server.tickle(address)
             case .acquireGrant, .releaseGrant, .failDevice, .raiseAddress, .lowerAddress, .destroyConnections:
                 preconditionFailure("\(effect) belongs to the group's thread")
             }
@@ -230,7 +230,9 @@ struct FailoverHands: ~Copyable {
     private func check(_ type: String, cancel: Int32) throws(SystemError) -> StepFailure? {
         guard let path = loopPath else { return .failed("no loop device") }
         let tools = FileSystemTools()
-        if try tools.type(of: path, deadline: .seconds(20)) == nil, try NodeFiles.isBlank(path) {
+        // The probe is a process; what the kernel's own check of the first bytes finds needs none.
+        let isKnown = try ExtendedSuperblock.read(path) != nil
+        if !isKnown, try tools.type(of: path, deadline: .seconds(20)) == nil, try NodeFiles.isBlank(path) {
             // A volume that nobody has written to: what the settings name is made on it, once.
             let made = try tools.make(type, on: path, deadline: .seconds(300))
             return made.isSuccess ? nil : .failed(made.summary)

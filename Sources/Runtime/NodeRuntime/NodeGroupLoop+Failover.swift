@@ -188,7 +188,15 @@ extension NodeGroupLoop {
 
     func finishRaising(_ identifier: AttemptIdentifier) {
         guard let port else { return ended(identifier, .failed("the address has no interface")) }
-        ended(identifier, outcome { () throws(SystemError) in try port.raise(for: remainingLease) })
+        ended(
+            identifier,
+            outcome { () throws(SystemError) in
+                try port.raise(for: remainingLease)
+                // At once, and not with the elector's round after the last step: what clients are sent meanwhile they
+                // answer to the machine that they know the address of.
+                try port.announce(.request)
+                try port.announce(.reply)
+            })
     }
 
     private static func lower(_ prefix: IPv4Prefix) throws(SystemError) {
@@ -293,7 +301,9 @@ extension NodeGroupLoop {
             switch reason {
             case .arbiterRefused: lastRefusal == .leaseAlive || lastRefusal == .recordChanged
             case .requestOpen, .resyncRunning: !waiting.isEmpty && !hasLostArbiter
-            case .notUpToDate, .peerIsPrimary, .noArbiter, .waitingForPeer, .stuck: false
+            // It has said that it moves the group here: it is Primary for a moment more.
+            case .peerIsPrimary: now < offeredUntil
+            case .notUpToDate, .noArbiter, .waitingForPeer, .stuck: false
             }
         if isPassing, now + Self.askAgain < wait.until {
             wait.isAsked = false

@@ -203,6 +203,7 @@ extension NodeGroupLoop {
             return
         }
         note("invited", "the record names this node as holder")
+        grantWait?.askAgain = now
         isHeld = false
         startPromotion()
     }

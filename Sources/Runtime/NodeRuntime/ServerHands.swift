@@ -12,6 +12,9 @@ struct ServerHands {
     private let group: Settings.Group
     private let runner = CommandRunner()
     private var list = ClientList()
+    /// The connections of the old holder, and how many times more they are tickled.
+    private var known: [TCPConnection] = []
+    private var tickles = 0
 
     init(_ settings: Settings, _ group: Settings.Group) {
         self.settings = settings
@@ -40,7 +43,7 @@ struct ServerHands {
         do throws(SystemError) {
             if let trouble = try openKernel() { return trouble }
             if let trouble = try startMountd() { return trouble }
-            if let trouble = try strangers() { return trouble }
+            if let trouble = try makeRoom() { return trouble }
             guard let export = NodeContext.exportTarget(settings, group) else { return nil }
             // What is exported must be there; it is not served before something is mounted on it.
             try NodeFiles.makeDirectory(export.path)
@@ -74,15 +77,15 @@ struct ServerHands {
         }
     }
 
-    /// Another server on this machine: there can be one only.
-    private func strangers() throws(SystemError) -> String? {
+    /// Ends what a predecessor left of ours; a sentence for another's server on this machine: there can be one only.
+    private func makeRoom() throws(SystemError) -> String? {
         let advice =
             "end it, as with `systemctl disable --now nfs-server nfsdcld`: there is one for a machine"
         if access(mark, F_OK) != 0, try FileServer.threads() > 0 {
             return "an NFS server that is not Tandem's runs on this machine; \(advice)"
         }
         guard let export = NodeContext.exportTarget(settings, group) else { return nil }
-        guard let process = try records(export).stranger() else { return nil }
+        guard let process = try records(export).clear(within: .seconds(4)) else { return nil }
         return "an nfsdcld that is not Tandem's runs on this machine (process \(process)); \(advice)"
     }
 
@@ -107,16 +110,14 @@ struct ServerHands {
         // The volume is mounted anew: another node may have written the list since.
         list = ClientList()
         if let trouble = try openKernel() { return .failed(trouble) }
-        if let trouble = try strangers() { return .failed(trouble) }
+        if let trouble = try makeRoom() { return .failed(trouble) }
         let state = group.mount.map { NodeContext.stateOnVolume($0) } ?? export.records
         try NodeFiles.makeDirectory(export.records)
         guard chmod(state, 0o700) == 0 else {
             throw SystemError(operation: "chmod", subject: state, code: errno)
         }
         try NodeFiles.write([], to: mark)
-        let records = records(export)
-        try records.stop(within: .seconds(4))
-        let started = try records.start(runner, deadline: Self.limit)
+        let started = try records(export).start(runner, deadline: Self.limit)
         return started.isSuccess ? nil : .failed(started.summary)
     }
 
@@ -159,23 +160,30 @@ struct ServerHands {
 
     // MARK: connections
 
-    /// Writes down who is connected, for the next holder, when it has changed.
+    /// Writes down who is connected, for the next holder, when it has changed; and tickles again those who have not
+    /// come back.
     mutating func recordClients() {
         guard let mount = group.mount, let address = group.address?.address else { return }
+        if tickles > 0 {
+            tickles -= 1
+            // One that cannot be sent is one of several.
+            _ = Result { () throws(SystemError) in try send(known) }
+            if tickles == 0 { known = [] }
+        }
         list.update(of: address, in: NodeContext.stateOnVolume(mount))
     }
 
-    /// Three times, because the first may be lost: each makes a client's machine answer, be told that the connection
-    /// is gone, and connect anew at once instead of when it next repeats itself.
-    func tickle(_ export: ExportTarget, _ address: IPv4Address) throws(SystemError) {
+    /// Makes each client's machine answer, be told that the connection is gone, and connect anew at once instead of
+    /// when it next repeats itself. A machine answers one in 500 ms, and what it answers may be lost: so this is
+    /// repeated for some seconds with `recordClients`. A connection that is gone by then is told nothing new.
+    mutating func tickle(_ address: IPv4Address) throws(SystemError) {
         guard let mount = group.mount else { return }
-        let known = ClientList.known(in: NodeContext.stateOnVolume(mount), of: address)
-        for round in 0..<3 where !known.isEmpty {
-            if round > 0 {
-                var poll = PollSet()
-                try poll.wait(until: .now() + .milliseconds(30))
-            }
-            for connection in known { try ConnectionTickle.send(connection) }
-        }
+        known = ClientList.known(in: NodeContext.stateOnVolume(mount), of: address)
+        tickles = 6
+        try send(known)
+    }
+
+    private func send(_ connections: [TCPConnection]) throws(SystemError) {
+        for connection in connections { try ConnectionTickle.send(connection) }
     }
 }

@@ -32,17 +32,19 @@ public struct ClientRecords: Sendable, Hashable {
 
     private static let program = "nfsdcld"
 
-    private func processes() throws(SystemError) -> [Int32] {
-        try ProcessSearch.find([Self.program])[Self.program, default: []].filter {
-            $0.words.contains(directory)
-        }.map(\.identifier)
+    /// The nfsdcld that keep these records, and another that would answer in place of them.
+    private func look() throws(SystemError) -> (ours: [Int32], stranger: Int32?) {
+        let all = try ProcessSearch.find([Self.program])[Self.program, default: []]
+        let ours = all.filter { $0.words.contains(directory) }
+        return (ours.map(\.identifier), all.first { !$0.words.contains(directory) }?.identifier)
     }
 
-    /// Another nfsdcld, which would answer in place of ours; nil when there is none.
-    public func stranger() throws(SystemError) -> Int32? {
-        try ProcessSearch.find([Self.program])[Self.program, default: []].first {
-            !$0.words.contains(directory)
-        }?.identifier
+    /// Another nfsdcld, which would answer in place of ours; nil when there is none. Ends ours if they run: what is
+    /// found before a start was left behind.
+    public func clear(within limit: Interval) throws(SystemError) -> Int32? {
+        let found = try look()
+        if !found.ours.isEmpty { try stop(within: limit) }
+        return found.stranger
     }
 
     /// Starts it on the records, and returns when it waits for the server's pipe: the kernel gives it one second to
@@ -52,7 +54,9 @@ public struct ClientRecords: Sendable, Hashable {
         let result = try runner.run(
             [Self.program, "-s", directory, "-p", try openPipes()], deadline: deadline)
         guard result.isSuccess else { return result }
-        while try !processes().contains(where: Self.isWaiting) {
+        // It is there when the one that started it has ended.
+        let ours = try look().ours
+        while !ours.contains(where: Self.isWaiting) {
             guard Instant.now() < end else {
                 throw SystemError(operation: "start nfsdcld", subject: directory, code: ETIMEDOUT)
             }
@@ -78,12 +82,19 @@ public struct ClientRecords: Sendable, Hashable {
         (try? KernelFiles.read("\(directory)/main.sqlite")) ?? []
     }
 
+    /// One that has ended and was not waited for yet holds nothing: it has no command line any more.
+    private static func isAlive(_ process: Int32) -> Bool {
+        guard let line = try? KernelFiles.read("/proc/\(process)/cmdline") else { return false }
+        return !line.isEmpty
+    }
+
     /// Ends it, and waits until it has: it holds the records open. Not running is a success. Throws ETIMEDOUT for
     /// one that hangs in the kernel.
     public func stop(within limit: Interval) throws(SystemError) {
         let begin = Instant.now()
         let gentle = begin + Interval(nanoseconds: limit.nanoseconds / 2)
-        while case let left = try processes(), !left.isEmpty {
+        let known = try look().ours
+        while case let left = known.filter(Self.isAlive), !left.isEmpty {
             let now = Instant.now()
             guard now < begin + limit else {
                 throw SystemError(operation: "stop nfsdcld", subject: "process \(left[0])", code: ETIMEDOUT)

@@ -12,8 +12,41 @@ enum NFSStories {
         VirtualStory(name: "an NFS client writes on: node1's power is cut, then a switchover brings it back")
         {
             run throws(LabError) in try killAndSwitchover(run)
-        }
+        },
+        VirtualStory(
+            name: "an NFS server's daemon is killed with its keeper: what it left goes at the next start"
+        ) {
+            run throws(LabError) in try daemonKilled(run)
+        },
     ]
+
+    /// The kernel of node1 goes on: threads of nfsd, export, mount, loop device and address stay behind.
+    private static func daemonKilled(_ run: VirtualStoryRun) throws(LabError) {
+        try run.begin(mounts: true, exports: true)
+        try mount(run)
+        try start(run)
+        try waitForLines(40, run)
+        let before = answers(run).count
+        try run.lab.killDaemon("node1")
+        run.say("keeper and worker of node1 were killed; its kernel goes on")
+        try run.waitForPrimary("node2", .seconds(60))
+        try waitForLines(60, run)
+        // Until its lease ends the kernel of node1 may answer, and its device gives nothing but errors.
+        let failed = answers(run).dropFirst(before).filter { $0.code != 0 }
+        let longest = answers(run).dropFirst(before).map(\.milliseconds).max() ?? 0
+        run.note("daemon killed: longest wait \(longest) ms, \(failed.count) writes answered with an error")
+        let left = try run.lab.machine("node1").require("cat /proc/fs/nfsd/threads")
+        run.note("node1's kernel still ran \(left.prefix { $0 != "\n" }) threads of nfsd")
+        try run.lab.start("node1")
+        _ = try run.waitSettled()
+        let now = try run.lab.machine("node1").require(
+            "cat /proc/fs/nfsd/threads; pidof nfsdcld; grep -c /srv/files /proc/mounts; true")
+        guard now == "0\n0\n" else { throw LabError("node1 has left of its old server: \(now)") }
+        try switchover(from: "node2", to: "node1", run)
+        try stop(run)
+        try checkFile(on: "node1", run)
+        try run.lab.machine("client").require("umount \(inside)", limit: .seconds(30))
+    }
 
     private static func killAndSwitchover(_ run: VirtualStoryRun) throws(LabError) {
         try run.begin(mounts: true, exports: true)
@@ -26,6 +59,7 @@ enum NFSStories {
         try stall("node1's power was cut", since: before, run)
         steps(of: "node2", "promote", run)
         try probeLock(on: "node2", run)
+        try graceEnds(on: "node2", run)
         try checkFile(on: "node2", run)
         try run.turnOn(["node1"])
         _ = try run.waitSettled()
@@ -113,6 +147,16 @@ enum NFSStories {
             throw LabError("the client's lock is not held on \(node) (\(outcome.status)): \(outcome.output)")
         }
         run.note("the client's lock is held on \(node)")
+    }
+
+    /// The only client has come back, so the grace period ends long before its 90 s: then new opens are answered.
+    private static func graceEnds(on node: String, _ run: VirtualStoryRun) throws(LabError) {
+        try run.wait("the grace period of \(node) has ended", .seconds(20)) { () throws(LabError) -> Bool? in
+            try run.lab.machine(node).require("cat /proc/fs/nfsd/v4_end_grace").hasPrefix("Y") ? true : nil
+        }
+        try run.lab.machine("client").require("echo new >\(inside)/new", limit: .seconds(10))
+        let told = try run.lab.machine(node).require("dmesg | grep -i -E 'client tracking|grace' | tail -n 3")
+        for line in told.split(separator: "\n") { run.say("  \(node) \(line)") }
     }
 
     private static func checkFile(on node: String, _ run: VirtualStoryRun) throws(LabError) {
