@@ -7,7 +7,8 @@ struct WitnessStatusTests {
     private func answer(rolledBack: Bool) -> JSONValue {
         let record = GroupStatus.Record(epoch: 7, grant: "ab", holder: "node1", copies: ["node1", "node2"])
         return [
-            "cluster": .string("test"), "witness": .string("192.0.2.3"), "sessions": .array([.string("node2")]),
+            "cluster": .string("test"), "witness": .string("192.0.2.3"),
+            "sessions": .array([.string("node2")]),
             "groups": .array([
                 ["group": .string("files"), "record": record.json, "rolled_back": .boolean(rolledBack)],
                 ["group": .string("new"), "record": .null, "rolled_back": .boolean(false)],

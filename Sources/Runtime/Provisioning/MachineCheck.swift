@@ -84,13 +84,15 @@ public enum MachineCheck {
     }
 
     private static func listens(_ place: Settings.Witness, _ deadline: Instant) -> Finding {
-        answers("witness: \(place.address) port \(place.port)", place.address, place.port, "witness", deadline)
+        answers(
+            "witness: \(place.address) port \(place.port)", place.address, place.port, "witness", deadline)
     }
 
     private static func peer(_ settings: Settings, _ node: NodeIndex, _ deadline: Instant) -> Finding {
         let other = settings[node.peer]
         return answers(
-            "peer: \(other.name), \(other.address) port \(other.port)", other.address, other.port, "node", deadline
+            "peer: \(other.name), \(other.address) port \(other.port)", other.address, other.port, "node",
+            deadline
         )
     }
 
