@@ -61,6 +61,7 @@ let package = Package(
         core("Election", ["Basics"]),
         core("Failover", ["Basics"]),
         core("Balancing", ["Basics"]),
+        core("ProxyReport", ["Basics", "Balancing"]),
         core("HTTPFraming"),
 
         // System
@@ -112,8 +113,9 @@ let package = Package(
         runtime(
             "ProxyRuntime",
             [
-                "Basics", "HTTPFraming", "Balancing", "LinuxSystem", "SecureChannel", "Settings", "Telemetry",
-                "WitnessRuntime",
+                "Basics", "HTTPFraming", "Balancing", "ProxyReport", "LinuxSystem", "SecureChannel",
+                "Settings",
+                "Telemetry", "WitnessRuntime",
             ]),
         runtime("Simulation", ["Basics", "Quorum", "DiskFormat", "WireFormat", "Replication"]),
         runtime("Lab", ["Basics", "CLinux", "ControlPlane"]),
@@ -149,6 +151,7 @@ let package = Package(
         tests("ElectionTests", ["Basics", "Election"]),
         tests("FailoverTests", ["Basics", "Failover"]),
         tests("BalancingTests", ["Basics", "Balancing"]),
+        tests("ProxyReportTests", ["Basics", "Balancing", "ProxyReport"]),
         tests(
             "ProxyRuntimeTests", ["Basics", "Balancing", "HTTPFraming", "LinuxSystem", "ProxyRuntime"]),
         .testTarget(

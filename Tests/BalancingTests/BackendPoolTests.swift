@@ -87,7 +87,7 @@ struct BackendPoolTests {
         #expect(pool.names(3) == "aaa")
         _ = pool.setAdmin(.maintenance, of: 1)
         #expect(pool.verdict(onCookie: cookie) == (.down, 1))
-        #expect(pool.place(1, sticky: 1, source: 0) == .placed(server: 0, .balanced))
+        #expect(pool.place(1, sticky: 1, source: 0) == .placed(server: 0, .turn(among: 1)))
     }
 
     @Test("the same names and key give the same cookies, whatever the order and the other servers")
@@ -148,7 +148,7 @@ struct BackendPoolTests {
         _ = pool.checked(0, passed: true, at: now)
         _ = pool.checked(1, passed: false, at: now)
         #expect(pool.names(3) == "aaa")
-        #expect(pool.place(1, sticky: 1, source: 0) == .placed(server: 0, .balanced))
+        #expect(pool.place(1, sticky: 1, source: 0) == .placed(server: 0, .turn(among: 1)))
         #expect(pool.checked(1, passed: true, at: now).changed)
         #expect(pool.names(2).contains("b"))
     }
@@ -157,10 +157,49 @@ struct BackendPoolTests {
     func redispatch() {
         let pool = pool([.init(name: "a"), .init(name: "b")])
         for _ in 0..<4 {
-            #expect(pool.place(1, sticky: 0, source: 0, avoiding: 0) == .placed(server: 1, .balanced))
+            #expect(pool.place(1, sticky: 0, source: 0, avoiding: 0) == .placed(server: 1, .turn(among: 1)))
         }
         _ = pool.setAdmin(.maintenance, of: 1)
-        #expect(pool.place(1, sticky: nil, source: 0, avoiding: 0) == .placed(server: 0, .balanced))
+        #expect(pool.place(1, sticky: nil, source: 0, avoiding: 0) == .placed(server: 0, .turn(among: 1)))
+    }
+
+    @Test("the reason says what the choice was made by, and the shortage why there was none")
+    func reasons() {
+        let servers: [BackendPool.ServerRules] = [
+            .init(name: "a"), .init(name: "b", weight: 50), .init(name: "c"),
+        ]
+        let turns = pool(servers)
+        #expect(turns.place(1, sticky: nil, source: 0) == .placed(server: 0, .turn(among: 3)))
+        let least = pool(servers, .leastconn)
+        #expect(least.place(1, sticky: 0, source: 0) == .placed(server: 0, .sticky))
+        #expect(least.place(1, sticky: 2, source: 0) == .placed(server: 2, .sticky))
+        #expect(
+            least.place(1, sticky: nil, source: 0) == .placed(server: 1, .leastLoaded(active: 0, among: 3)))
+        #expect(
+            least.place(1, sticky: nil, source: 0) == .placed(server: 0, .leastLoaded(active: 1, among: 3)))
+        let hashed = pool(servers, .source)
+        guard case .placed(_, .source(among: 3)) = hashed.place(1, sticky: nil, source: 7) else {
+            Issue.record("not by source")
+            return
+        }
+        let none = pool(servers, checked: true)
+        _ = none.checked(1, passed: true, at: now)
+        _ = none.setAdmin(.drain, of: 1)
+        _ = none.setAdmin(.maintenance, of: 2)
+        #expect(none.place(1, sticky: nil, source: 0) == .noServer)
+        var expected = BackendPool.Shortage()
+        (expected.checking, expected.drain, expected.maintenance) = (1, 1, 1)
+        #expect(none.pool.shortage() == expected)
+    }
+
+    @Test("the most at once is kept, in service and waiting")
+    func maxima() {
+        let pool = pool([.init(name: "a", limit: 2)], queue: 3)
+        for waiter in 1...4 { _ = pool.place(UInt64(waiter), sticky: nil, source: 0) }
+        for _ in 0..<4 { _ = pool.release(0) }
+        #expect(pool.servers[0].active == 0 && pool.queue.isEmpty)
+        #expect(pool.servers[0].activeMaximum == 2 && pool.pool.activeMaximum == 2)
+        #expect(pool.pool.queueMaximum == 2)
     }
 
     @Test(

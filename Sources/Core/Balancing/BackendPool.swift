@@ -53,6 +53,10 @@ public struct BackendPool: Sendable {
         public internal(set) var health: ServerHealth
         /// In service now.
         public internal(set) var active = 0
+        /// Most in service at once so far.
+        public internal(set) var activeMaximum = 0
+        /// Most that waited for it alone at once so far.
+        public internal(set) var queueMaximum = 0
         /// Placed since the start.
         public internal(set) var total: UInt64 = 0
         /// Who waits for this server alone.
@@ -68,10 +72,32 @@ public struct BackendPool: Sendable {
     }
 
     /// Why a server was chosen: what `explain` says.
-    public enum Reason: String, Sendable {
-        case balanced, sticky, source, backup
+    public enum Reason: Sendable, Equatable {
+        /// Its turn in round robin, among so many that could be chosen.
+        case turn(among: Int)
+        /// The fewest in service for its weight: so many before this one, among so many that could be chosen.
+        case leastLoaded(active: Int, among: Int)
+        /// It brought the server's cookie.
+        case sticky
+        /// The server of the client's address, among so many that could be chosen.
+        case source(among: Int)
+        /// No other server may be chosen.
+        case backup
         /// It waited, and a place became free.
         case queued
+    }
+
+    /// Why no server may serve: how many are what.
+    public struct Shortage: Sendable, Equatable {
+        public var down = 0
+        /// Their first check has not ended.
+        public var checking = 0
+        public var unresolved = 0
+        public var maintenance = 0
+        public var drain = 0
+        public var weightless = 0
+
+        public init() {}
     }
 
     /// What the client's cookie was worth: the letter is the one of the access log.
@@ -112,8 +138,12 @@ public struct BackendPool: Sendable {
     public internal(set) var servers: [Server]
     /// In service now, on all servers.
     public internal(set) var active = 0
+    /// Most in service at once so far.
+    public internal(set) var activeMaximum = 0
     /// Who waits for any server.
     public internal(set) var queue: [UInt64] = []
+    /// Most that waited for any server at once so far.
+    public internal(set) var queueMaximum = 0
     let method: Method
     let queueLimit: Int
     let key: KeyedHash
@@ -161,17 +191,38 @@ public struct BackendPool: Sendable {
         }
         if method == .source {
             let best = best(source)
-            return servers[best].hasRoom ? admit(best, .source) : wait(waiter, for: best)
+            guard servers[best].hasRoom else { return wait(waiter, for: best) }
+            return admit(best, .source(among: candidates.count))
         }
         // Nobody overtakes those who wait already.
         candidates.removeAll { !servers[$0].hasRoom || !servers[$0].queue.isEmpty }
         guard !candidates.isEmpty, queue.isEmpty else {
             guard queue.count < queueLimit else { return .queueFull }
             queue.append(waiter)
+            queueMaximum = max(queueMaximum, queue.count)
             return .waits
         }
-        if method == .leastconn { keepLeastLoaded() }
-        return admit(turn(), .balanced)
+        let among = candidates.count
+        guard method == .leastconn else { return admit(turn(), .turn(among: among)) }
+        keepLeastLoaded()
+        let server = turn()
+        return admit(server, .leastLoaded(active: servers[server].active, among: among))
+    }
+
+    /// Why no server may be chosen now.
+    public func shortage() -> Shortage {
+        var shortage = Shortage()
+        for server in servers {
+            switch (server.admin, server.health.state) {
+            case (.maintenance, _): shortage.maintenance += 1
+            case (_, .down): shortage.down += 1
+            case (_, .checking): shortage.checking += 1
+            case (_, .unresolved): shortage.unresolved += 1
+            case (.drain, .up): shortage.drain += 1
+            case (.ready, .up): shortage.weightless += 1
+            }
+        }
+        return shortage
     }
 
     /// One in service has ended; whoever is placed by that.
@@ -241,12 +292,16 @@ extension BackendPool {
     /// Takes over what the earlier pool of a reload knew of the servers with the same names: health and what the
     /// operator wanted. What is in service there ends there.
     public mutating func inherit(from earlier: BackendPool) {
+        activeMaximum = earlier.activeMaximum
+        queueMaximum = earlier.queueMaximum
         for index in servers.indices {
             let name = servers[index].rules.name
             guard let old = earlier.servers.first(where: { $0.rules.name == name }) else { continue }
             servers[index].admin = old.admin
             servers[index].health = old.health
             servers[index].total = old.total
+            servers[index].activeMaximum = old.activeMaximum
+            servers[index].queueMaximum = old.queueMaximum
         }
     }
 
@@ -255,6 +310,7 @@ extension BackendPool {
     private mutating func settle(_ server: Int) -> [Grant] {
         if !servers[server].mayServe {
             queue.insert(contentsOf: servers[server].queue, at: 0)
+            queueMaximum = max(queueMaximum, queue.count)
             servers[server].queue.removeAll()
         }
         return dispatch()
@@ -340,6 +396,10 @@ extension BackendPool {
     private mutating func admit(_ server: Int, _ reason: Reason) -> Placement {
         servers[server].active += 1
         active += 1
+        if servers[server].active > servers[server].activeMaximum {
+            servers[server].activeMaximum = servers[server].active
+        }
+        if active > activeMaximum { activeMaximum = active }
         servers[server].total += 1
         return .placed(server: server, reason)
     }
@@ -347,6 +407,7 @@ extension BackendPool {
     private mutating func wait(_ waiter: UInt64, for server: Int) -> Placement {
         guard servers[server].queue.count < queueLimit else { return .queueFull }
         servers[server].queue.append(waiter)
+        servers[server].queueMaximum = max(servers[server].queueMaximum, servers[server].queue.count)
         return .waits
     }
 }
