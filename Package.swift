@@ -86,7 +86,7 @@ let package = Package(
         // Runtime
         runtime("Settings", ["Basics", "CYaml"]),
         runtime("Telemetry", ["Basics", .product(name: "Logging", package: "swift-log")]),
-        runtime("ControlPlane", ["Basics", "LinuxSystem", "Telemetry"]),
+        runtime("ControlPlane", ["Basics", "CLinux", "LinuxSystem", "Telemetry"]),
         runtime(
             "WitnessRuntime",
             [
@@ -113,9 +113,8 @@ let package = Package(
         runtime(
             "ProxyRuntime",
             [
-                "Basics", "HTTPFraming", "Balancing", "ProxyReport", "LinuxSystem", "SecureChannel",
-                "Settings",
-                "Telemetry", "WitnessRuntime",
+                "Basics", "HTTPFraming", "Balancing", "ProxyReport", "CLinux", "LinuxSystem", "SecureChannel",
+                "Settings", "Telemetry", "ControlPlane", "WitnessRuntime",
             ]),
         runtime("Simulation", ["Basics", "Quorum", "DiskFormat", "WireFormat", "Replication"]),
         runtime("Lab", ["Basics", "CLinux", "ControlPlane"]),
@@ -153,7 +152,11 @@ let package = Package(
         tests("BalancingTests", ["Basics", "Balancing"]),
         tests("ProxyReportTests", ["Basics", "Balancing", "ProxyReport"]),
         tests(
-            "ProxyRuntimeTests", ["Basics", "Balancing", "HTTPFraming", "LinuxSystem", "ProxyRuntime"]),
+            "ProxyRuntimeTests",
+            [
+                "Basics", "Balancing", "HTTPFraming", "LinuxSystem", "Settings", "Telemetry", "ControlPlane",
+                "ProxyRuntime",
+            ]),
         .testTarget(
             name: "HTTPFramingTests", dependencies: ["Basics", "HTTPFraming"], path: "Tests/HTTPFramingTests",
             exclude: ["cases.txt"], swiftSettings: strict),

@@ -109,10 +109,18 @@ struct ProxyTrafficTests {
         var old = ProxyTraffic(servers: ["a", "b"], isTCP: false, at: at(0))
         old.ended(record(1))
         old.connected(count: 1, at: at(0))
-        var new = ProxyTraffic(servers: ["b", "c"], isTCP: false, at: at(9))
-        new.inherit(from: old)
-        #expect(new.servers.map(\.name) == ["b", "c"])
-        #expect(new.servers.map(\.counters.requests) == [1, 0])
+        let key = KeyedHash(key: [UInt8](repeating: 3, count: 16))
+        var pool = BackendPool(
+            proxy: "web", method: .roundrobin, servers: [.init(name: "a"), .init(name: "b")],
+            health: ServerHealth.Rules(), queueLimit: 1, key: key, at: at(0))
+        _ = pool.reload(
+            proxy: "web", method: .roundrobin,
+            servers: [.init(rules: .init(name: "b"), place: 1), .init(rules: .init(name: "c"), place: nil)],
+            health: ServerHealth.Rules(), queueLimit: 1, key: key, held: [], at: at(9))
+        var new = old
+        new.reload(pool, fresh: [2], at: at(9))
+        #expect(pool.order.map { new.servers[$0].name } == ["b", "c"])
+        #expect(pool.order.map { new.servers[$0].counters.requests } == [1, 0])
         #expect(new.all.requests == 1 && new.clients.total == 1)
     }
 }

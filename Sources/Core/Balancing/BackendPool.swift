@@ -8,7 +8,11 @@ public import Basics
 ///
 /// Who may be chosen: a server that is up and `ready` with a weight above 0. One that drains, or has weight 0, keeps
 /// those who bring its cookie and gets nobody new. Backup servers are chosen only while no other may be; then the
-/// first of them. Invariant: `active` never exceeds a server's limit, and a queue never its own.
+/// first of them. Who comes while nobody may be chosen, but some server's first check has not ended, waits for it.
+/// Invariant: `active` never exceeds a server's limit, and a queue never its own.
+///
+/// A server keeps its place in `servers` over reloads, so that what is in service may name it by that; one that new
+/// settings do not name keeps it, and gets nobody, until nobody holds it any more.
 public struct BackendPool: Sendable {
     /// How a server is chosen for those who bring no cookie.
     public enum Method: String, Sendable, CaseIterable {
@@ -62,12 +66,16 @@ public struct BackendPool: Sendable {
         /// Who waits for this server alone.
         public internal(set) var queue: [UInt64] = []
         /// What its cookie carries.
-        public let cookie: UInt64
-        let salt: UInt64
+        public internal(set) var cookie: UInt64
+        /// The settings do not name it any more.
+        public internal(set) var isRemoved = false
+        var salt: UInt64
         var credit = 0
 
-        var mayServe: Bool { health.state == .up && admin != .maintenance }
-        var mayBeChosen: Bool { health.state == .up && admin == .ready && rules.weight > 0 }
+        /// Whether it gets those who bring its cookie.
+        public var mayServe: Bool { health.state == .up && admin != .maintenance && !isRemoved }
+        var isWanted: Bool { admin == .ready && rules.weight > 0 && !isRemoved }
+        var mayBeChosen: Bool { health.state == .up && isWanted }
         var hasRoom: Bool { rules.limit.map { active < $0 } ?? true }
     }
 
@@ -135,7 +143,10 @@ public struct BackendPool: Sendable {
         }
     }
 
+    /// By place; removed ones among them.
     public internal(set) var servers: [Server]
+    /// The places of the settings' servers, in the settings' order.
+    public internal(set) var order: [Int]
     /// In service now, on all servers.
     public internal(set) var active = 0
     /// Most in service at once so far.
@@ -144,9 +155,9 @@ public struct BackendPool: Sendable {
     public internal(set) var queue: [UInt64] = []
     /// Most that waited for any server at once so far.
     public internal(set) var queueMaximum = 0
-    let method: Method
-    let queueLimit: Int
-    let key: KeyedHash
+    var method: Method
+    var queueLimit: Int
+    var key: KeyedHash
     /// Who may be chosen, found anew for each choice in the same memory.
     private var candidates: [Int] = []
 
@@ -158,6 +169,7 @@ public struct BackendPool: Sendable {
         self.method = method
         self.queueLimit = queueLimit
         self.key = key
+        order = Array(servers.indices)
         self.servers = servers.map { rules in
             Server(
                 rules: rules, health: ServerHealth(rules: health, at: now),
@@ -169,7 +181,7 @@ public struct BackendPool: Sendable {
     /// What the cookie's number is worth now.
     public func verdict(onCookie number: UInt64?) -> (CookieVerdict, server: Int?) {
         guard let number else { return (.none, nil) }
-        guard let index = servers.firstIndex(where: { $0.cookie == number }) else { return (.invalid, nil) }
+        guard let index = order.first(where: { servers[$0].cookie == number }) else { return (.invalid, nil) }
         return servers[index].mayServe ? (.valid, index) : (.down, index)
     }
 
@@ -185,7 +197,10 @@ public struct BackendPool: Sendable {
             return wait(waiter, for: sticky)
         }
         findCandidates(avoiding: avoiding)
-        guard let first = candidates.first else { return .noServer }
+        guard let first = candidates.first else {
+            guard mayCome else { return .noServer }
+            return waitForAny(waiter)
+        }
         if servers[first].rules.isBackup {
             return servers[first].hasRoom ? admit(first, .backup) : wait(waiter, for: first)
         }
@@ -197,10 +212,7 @@ public struct BackendPool: Sendable {
         // Nobody overtakes those who wait already.
         candidates.removeAll { !servers[$0].hasRoom || !servers[$0].queue.isEmpty }
         guard !candidates.isEmpty, queue.isEmpty else {
-            guard queue.count < queueLimit else { return .queueFull }
-            queue.append(waiter)
-            queueMaximum = max(queueMaximum, queue.count)
-            return .waits
+            return waitForAny(waiter)
         }
         let among = candidates.count
         guard method == .leastconn else { return admit(turn(), .turn(among: among)) }
@@ -212,7 +224,7 @@ public struct BackendPool: Sendable {
     /// Why no server may be chosen now.
     public func shortage() -> Shortage {
         var shortage = Shortage()
-        for server in servers {
+        for server in order.map({ servers[$0] }) {
             switch (server.admin, server.health.state) {
             case (.maintenance, _): shortage.maintenance += 1
             case (_, .down): shortage.down += 1
@@ -265,20 +277,31 @@ extension BackendPool {
     /// A check begins.
     public mutating func checkBegan(of server: Int) { servers[server].health.checkBegan() }
 
-    /// A check has ended; whether the state changed, and whoever is placed by that.
+    /// A check has ended; whether the state changed, whoever is placed by that, and who waited for it in vain.
     public mutating func checked(
         _ server: Int, passed: Bool, at now: Instant
-    ) -> (changed: Bool, grants: [Grant]) {
+    ) -> (changed: Bool, grants: [Grant], refused: [UInt64]) {
+        let before = servers[server].health.state
         let changed = servers[server].health.checked(passed: passed, at: now)
-        return (changed, changed ? settle(server) : [])
+        return changed ? (true, settle(server), refused(after: before)) : (false, [], [])
     }
 
-    /// The name of a server has no address; whether the state changed, and whoever is placed by that.
+    /// The name of a server has no address; as ``checked(_:passed:at:)``.
     public mutating func didNotResolve(
         _ server: Int, at now: Instant
-    ) -> (changed: Bool, grants: [Grant]) {
+    ) -> (changed: Bool, grants: [Grant], refused: [UInt64]) {
+        let before = servers[server].health.state
         let changed = servers[server].health.didNotResolve(at: now)
-        return (changed, changed ? settle(server) : [])
+        return changed ? (true, settle(server), refused(after: before)) : (false, [], [])
+    }
+
+    /// Who waited for the first checks, when the last of them has shown that there is no server.
+    private mutating func refused(after before: ServerHealth.State) -> [UInt64] {
+        guard before == .checking, !mayCome, !order.contains(where: { servers[$0].mayBeChosen }) else {
+            return []
+        }
+        defer { queue = [] }
+        return queue
     }
 
     /// What a client's request has shown; whether the state changed, and whoever is placed by that.
@@ -289,25 +312,9 @@ extension BackendPool {
         return (changed, changed ? settle(server) : [])
     }
 
-    /// Takes over what the earlier pool of a reload knew of the servers with the same names: health and what the
-    /// operator wanted. What is in service there ends there.
-    public mutating func inherit(from earlier: BackendPool) {
-        activeMaximum = earlier.activeMaximum
-        queueMaximum = earlier.queueMaximum
-        for index in servers.indices {
-            let name = servers[index].rules.name
-            guard let old = earlier.servers.first(where: { $0.rules.name == name }) else { continue }
-            servers[index].admin = old.admin
-            servers[index].health = old.health
-            servers[index].total = old.total
-            servers[index].activeMaximum = old.activeMaximum
-            servers[index].queueMaximum = old.queueMaximum
-        }
-    }
-
     /// After any change of a server: whoever waits for one that may not serve waits for any, and free places are
     /// filled.
-    private mutating func settle(_ server: Int) -> [Grant] {
+    mutating func settle(_ server: Int) -> [Grant] {
         if !servers[server].mayServe {
             queue.insert(contentsOf: servers[server].queue, at: 0)
             queueMaximum = max(queueMaximum, queue.count)
@@ -317,9 +324,9 @@ extension BackendPool {
     }
 
     /// Fills free places: first those who wait for the server itself.
-    private mutating func dispatch() -> [Grant] {
+    mutating func dispatch() -> [Grant] {
         var grants: [Grant] = []
-        for index in servers.indices where servers[index].mayServe {
+        for index in order where servers[index].mayServe {
             while servers[index].hasRoom, !servers[index].queue.isEmpty {
                 grants.append(Grant(waiter: servers[index].queue.removeFirst(), server: index))
                 _ = admit(index, .queued)
@@ -343,7 +350,7 @@ extension BackendPool {
     private mutating func findCandidates(avoiding: Int?) {
         candidates.removeAll(keepingCapacity: true)
         var backup: Int?
-        for index in servers.indices where servers[index].mayBeChosen {
+        for index in order where servers[index].mayBeChosen {
             if !servers[index].rules.isBackup {
                 candidates.append(index)
             } else if backup == nil {
@@ -402,6 +409,18 @@ extension BackendPool {
         if active > activeMaximum { activeMaximum = active }
         servers[server].total += 1
         return .placed(server: server, reason)
+    }
+
+    /// Whether somebody may be chosen as soon as a first check has passed.
+    private var mayCome: Bool {
+        order.contains { servers[$0].health.state == .checking && servers[$0].isWanted }
+    }
+
+    private mutating func waitForAny(_ waiter: UInt64) -> Placement {
+        guard queue.count < queueLimit else { return .queueFull }
+        queue.append(waiter)
+        queueMaximum = max(queueMaximum, queue.count)
+        return .waits
     }
 
     private mutating func wait(_ waiter: UInt64, for server: Int) -> Placement {

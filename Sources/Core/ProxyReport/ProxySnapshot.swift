@@ -76,7 +76,7 @@ public struct ProxySnapshot: Sendable {
 }
 
 extension ProxySnapshot.Proxy {
-    /// Joins what was counted with what the pool knows. Both are of one proxy, with the same servers in the same order;
+    /// Joins what was counted with what the pool knows. Both are of one proxy, with the same servers in the same places;
     /// `addresses` and `idle` too.
     public init(
         name: String, listen: String, method: BackendPool.Method, isTCP: Bool, cookie: String?,
@@ -98,7 +98,7 @@ extension ProxySnapshot.Proxy {
         queueMaximum = max(pool.queueMaximum, pool.servers.map(\.queueMaximum).max() ?? 0)
         self.queueLimit = queueLimit
         self.rules = rules
-        servers = pool.servers.indices.map { index in
+        servers = pool.order.map { index in
             let (server, counted) = (pool.servers[index], traffic.servers[index])
             return ProxySnapshot.Server(
                 name: server.rules.name, address: addresses[index], weight: server.rules.weight,

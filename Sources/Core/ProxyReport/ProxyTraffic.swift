@@ -132,19 +132,20 @@ public struct ProxyTraffic: Sendable {
     public mutating func stateChanged(of server: Int, in pool: BackendPool, at now: Instant) {
         let state = pool.servers[server].health.state
         servers[server].clock.note(isDown: state == .down || state == .unresolved, at: now)
-        let someServe = pool.servers.contains { $0.health.state == .up && $0.admin != .maintenance }
-        let someAreUnknown = pool.servers.contains { $0.health.state == .checking }
+        let someServe = pool.order.contains { pool.servers[$0].mayServe }
+        let someAreUnknown = pool.order.contains { pool.servers[$0].health.state == .checking }
         clock.note(isDown: !someServe && !someAreUnknown, at: now)
     }
 
-    /// Goes on counting where the proxy of that name counted before a reload; servers by their names.
-    public mutating func inherit(from earlier: ProxyTraffic) {
-        clients = earlier.clients
-        all = earlier.all
-        clock = earlier.clock
-        for index in servers.indices {
-            guard let old = earlier.servers.first(where: { $0.name == servers[index].name }) else { continue }
-            servers[index] = old
+    /// Goes on counting after a reload: `fresh` are the places of `pool` that new servers have taken.
+    public mutating func reload(_ pool: BackendPool, fresh: [Int], at now: Instant) {
+        for place in pool.servers.indices {
+            let new = Server(name: pool.servers[place].rules.name, clock: StateClock(at: now))
+            if place == servers.count {
+                servers.append(new)
+            } else if fresh.contains(place) {
+                servers[place] = new
+            }
         }
     }
 }
