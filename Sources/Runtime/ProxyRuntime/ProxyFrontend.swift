@@ -1,6 +1,7 @@
 import Balancing
 import Basics
 import LinuxSystem
+import ProxyReport
 
 /// One proxy at work: its listener, its pool of servers, the idle connections to them, and its checks.
 final class ProxyFrontend: ProxySocketOwner {
@@ -8,6 +9,10 @@ final class ProxyFrontend: ProxySocketOwner {
     unowned let loop: ProxyLoop
     private let listener: ProxyListener
     var pool: BackendPool
+    /// What is counted.
+    var traffic: ProxyTraffic
+    /// The last choices, for `explain`.
+    private(set) var choices = ChoiceRing()
     let cookieName: [UInt8]
     /// The names as the log and the cookies have them.
     let nameText: [UInt8]
@@ -43,6 +48,8 @@ final class ProxyFrontend: ProxySocketOwner {
             name + [0x3D] + StickyCookie.text($0.cookie) + Array("; path=/; HttpOnly".utf8)
         }
         self.pool = pool
+        traffic = ProxyTraffic(
+            servers: configuration.servers.map(\.rules.name), isTCP: configuration.mode == .tcp, at: loop.now)
     }
 
     /// Takes every connection that waits.
@@ -89,7 +96,10 @@ final class ProxyFrontend: ProxySocketOwner {
 
     func observed(_ server: Int, succeeded: Bool) {
         let result = pool.observed(server, succeeded: succeeded, at: loop.now)
-        if result.changed { dropIdle(server) }
+        if result.changed {
+            dropIdle(server)
+            traffic.stateChanged(of: server, in: pool, at: loop.now)
+        }
         loop.deliver(result.grants)
     }
 
@@ -97,6 +107,7 @@ final class ProxyFrontend: ProxySocketOwner {
         guard let server = pool.servers.firstIndex(where: { $0.rules.name == name }) else { return }
         let grants = pool.setAdmin(state, of: server)
         if state == .maintenance { dropIdle(server) }
+        traffic.stateChanged(of: server, in: pool, at: loop.now)
         loop.deliver(grants)
     }
 }
@@ -156,9 +167,42 @@ extension ProxyFrontend {
         }
     }
 
-    func checked(_ server: Int, passed: Bool) {
-        let result = pool.checked(server, passed: passed, at: loop.now)
-        if result.changed, !passed { dropIdle(server) }
+    func checked(_ server: Int, _ check: CheckResult) {
+        traffic.checked(server, check, wasUp: pool.servers[server].health.state == .up)
+        let result = pool.checked(server, passed: check.status.isPassed, at: loop.now)
+        if result.changed {
+            if !check.status.isPassed { dropIdle(server) }
+            traffic.stateChanged(of: server, in: pool, at: loop.now)
+        }
         loop.deliver(result.grants)
+    }
+}
+
+// What is seen of it.
+extension ProxyFrontend {
+    /// Keeps a choice for `explain`.
+    func note(
+        _ outcome: Choice.Outcome, client: [UInt8], cookie: BackendPool.CookieVerdict?, failed: Int?
+    ) {
+        choices.note(
+            Choice(
+                at: loop.now, client: client, cookie: cookie, failed: failed.map { serverTexts[$0] },
+                outcome: outcome))
+    }
+
+    /// What it is and has done.
+    var snapshot: ProxySnapshot.Proxy {
+        ProxySnapshot.Proxy(
+            name: configuration.name, listen: "\(listener.listener.localAddress ?? configuration.listen)",
+            method: configuration.balance, isTCP: configuration.mode == .tcp, cookie: configuration.cookieName,
+            rules: checkRules, queueLimit: configuration.queueLimit, clientCount: clientCount,
+            traffic: traffic, pool: pool, addresses: configuration.servers.map { "\($0.address)" },
+            idle: idle.map(\.count))
+    }
+
+    private var checkRules: ServerHealth.Rules {
+        var rules = configuration.health
+        rules.isOff = configuration.check == .off
+        return rules
     }
 }

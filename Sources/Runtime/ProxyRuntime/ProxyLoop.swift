@@ -1,6 +1,8 @@
 import Balancing
 import Basics
+import Glibc
 import LinuxSystem
+import ProxyReport
 import Synchronization
 import Telemetry
 
@@ -21,6 +23,10 @@ final class ProxyLoop {
     private var turns: [UInt32] = []
     private var freePlaces: [Int] = []
     private var frontends: [ProxyFrontend] = []
+    private var desk: StatisticsDesk?
+    /// The token of the statistics page's listener, above those of the proxies.
+    private static let deskToken: UInt64 = 1 << 31
+    private let startedAt: Instant
     private let orders: ProxyOrders
     private var logs: [ProxyConfiguration.Log: AccessLog] = [:]
     private var dates = HTTPDate()
@@ -33,10 +39,12 @@ final class ProxyLoop {
 
     init(
         _ configurations: [ProxyConfiguration], listeners: [ProxyListener], orders: ProxyOrders,
+        statistics: (StatisticsConfiguration, ProxyListener)?, ring: LogRing,
         log write: @escaping ([UInt8]) -> Void
     ) throws(SystemError) {
         poll = try EventPoll()
         now = Instant.now()
+        startedAt = now
         self.orders = orders
         try poll.add(orders.wake.descriptor.raw, token: 0)
         for (index, configuration) in configurations.enumerated() {
@@ -46,10 +54,14 @@ final class ProxyLoop {
             if let open = logs[configuration.log] {
                 log = open
             } else {
-                log = try AccessLog(configuration.log, write: write)
+                log = try AccessLog(configuration.log, ring: ring, write: write)
             }
             logs[configuration.log] = log
             frontends.append(ProxyFrontend(configuration, listeners[index], loop: self, log: log))
+        }
+        if let (configuration, listener) = statistics {
+            try poll.add(listener.listener.descriptor.raw, token: Self.deskToken)
+            desk = StatisticsDesk(configuration, listener, loop: self)
         }
     }
 
@@ -64,6 +76,8 @@ final class ProxyLoop {
             for event in events {
                 if event.token == 0 {
                     orders.wake.drain()
+                } else if event.token == Self.deskToken {
+                    desk?.accept()
                 } else if event.token < 1 << 32 {
                     frontends[Int(event.token) - 1].accept()
                 } else if let socket = socket(event.token) {
@@ -114,6 +128,7 @@ final class ProxyLoop {
             // An accept that failed for want of descriptors left connections that no event tells of again.
             frontend.accept()
         }
+        desk?.accept()
     }
 
     private func takeOrders() -> Bool {
@@ -122,12 +137,41 @@ final class ProxyLoop {
             case .stop: return false
             case .reopenLogs: reopenLogs()
             case .setAdmin(let proxy, let server, let state):
-                for frontend in frontends where frontend.configuration.name == proxy {
-                    frontend.setAdmin(state, of: server)
-                }
+                _ = setAdmin(state, proxy: proxy, server: server)
+            case .look(let reply): reply(snapshot())
+            case .explain(let proxy, let count, let reply): reply(explain(proxy, count))
             }
         }
         return true
+    }
+
+    /// What the operator wants of a server; false when there is none of that name.
+    func setAdmin(_ state: BackendPool.AdminState, proxy: String, server: String) -> Bool {
+        let frontend = frontends.first { $0.configuration.name == proxy }
+        guard let frontend, frontend.pool.servers.contains(where: { $0.rules.name == server }) else {
+            return false
+        }
+        frontend.setAdmin(state, of: server)
+        return true
+    }
+
+    /// What the proxies are and have done.
+    func snapshot() -> ProxySnapshot {
+        ProxySnapshot(
+            at: now, startedAt: startedAt, processID: Int(getpid()), clientCount: clientCount,
+            lostLines: logs.values.reduce(0) { $0 + $1.lost }, proxies: frontends.map(\.snapshot))
+    }
+
+    /// The last choices of one proxy, or of all in the order of their times; nil when there is no proxy of that name.
+    private func explain(_ proxy: String?, _ count: Int) -> [String]? {
+        let chosen = frontends.filter { proxy == nil || $0.configuration.name == proxy }
+        guard !chosen.isEmpty else { return nil }
+        let told = chosen.flatMap { frontend in
+            frontend.choices.last(count).map { (frontend.configuration.name, $0) }
+        }
+        return told.sorted { $0.1.at < $1.1.at }.suffix(count).map { name, choice in
+            "\(wallTime(of: choice.at)) \(name): \(choice.sentence)"
+        }
     }
 
     private func reopenLogs() {
@@ -193,6 +237,8 @@ final class ProxyOrders: Sendable {
         case stop
         case reopenLogs
         case setAdmin(proxy: String, server: String, BackendPool.AdminState)
+        case look(@Sendable (ProxySnapshot) -> Void)
+        case explain(proxy: String?, count: Int, @Sendable ([String]?) -> Void)
     }
 
     let wake: EventCounter

@@ -26,7 +26,9 @@ public enum ProxyProcess {
         } catch {
             throw .system(error)
         }
-        let server = try ProxyServer(settings.proxies.compactMap { configuration($0, key: key) })
+        let server = try ProxyServer(
+            settings.proxies.compactMap { configuration($0, key: key) },
+            statistics: try settings.statistics.flatMap { page throws(ProxyError) in try statistics(page) })
         let outcome: Result<Void, ProxyError>
         do throws(SystemError) {
             let watch = try SystemThread(name: "signals") {
@@ -89,6 +91,8 @@ public enum ProxyProcess {
             case .standardOutput: .standardOutput
             case .none: .none
             case .file(let path): .file(path)
+            case .syslog: .syslog("/dev/log")
+            case .syslogServer(let server): address(server).map { .syslogServer($0) } ?? .none
             }
         return configuration
     }

@@ -1,14 +1,20 @@
 public import Balancing
 public import LinuxSystem
+public import ProxyReport
 
 /// The proxies of one machine, listening from the moment that this exists and serving while `run` runs.
 public final class ProxyServer: Sendable {
     private let configurations: [ProxyConfiguration]
     private let listeners: [ProxyListener]
     private let orders: ProxyOrders
+    private let statistics: (StatisticsConfiguration, ProxyListener)?
+    /// The last lines of the access logs.
+    public let ring = LogRing()
 
     /// Listens for all of them, or for none.
-    public init(_ configurations: [ProxyConfiguration]) throws(ProxyError) {
+    public init(
+        _ configurations: [ProxyConfiguration], statistics page: StatisticsConfiguration? = nil
+    ) throws(ProxyError) {
         self.configurations = configurations
         var listeners: [ProxyListener] = []
         for configuration in configurations {
@@ -19,6 +25,11 @@ public final class ProxyServer: Sendable {
             }
         }
         self.listeners = listeners
+        do throws(SystemError) {
+            statistics = try page.map { page throws(SystemError) in (page, try ProxyListener(page.listen)) }
+        } catch {
+            throw .cannotListenForStatistics(error)
+        }
         do throws(SystemError) { orders = try ProxyOrders() } catch { throw .system(error) }
     }
 
@@ -27,10 +38,16 @@ public final class ProxyServer: Sendable {
         configurations.firstIndex { $0.name == proxy }.flatMap { listeners[$0].listener.localAddress }
     }
 
+    /// Where the statistics page listens; nil without one.
+    public var statisticsAddress: SocketAddress? { statistics?.1.listener.localAddress }
+
     /// Serves until `stop`; `log` gets whole lines of the access log, many at once.
     public func run(log: @escaping ([UInt8]) -> Void) throws(ProxyError) {
         do throws(SystemError) {
-            try ProxyLoop(configurations, listeners: listeners, orders: orders, log: log).run()
+            let loop = try ProxyLoop(
+                configurations, listeners: listeners, orders: orders, statistics: statistics, ring: ring,
+                log: log)
+            try loop.run()
         } catch {
             throw .system(error)
         }
@@ -41,6 +58,17 @@ public final class ProxyServer: Sendable {
 
     /// Opens the files of access logs anew, after they were moved away. From any thread.
     public func reopenLogs() { orders.give(.reopenLogs) }
+
+    /// What the proxies are and have done; `reply` is called on their thread. From any thread.
+    public func look(_ reply: @escaping @Sendable (ProxySnapshot) -> Void) { orders.give(.look(reply)) }
+
+    /// The last `count` choices as sentences, of one proxy or of all; nil when there is none of that name. `reply` is
+    /// called on their thread. From any thread.
+    public func explain(
+        proxy: String?, count: Int, _ reply: @escaping @Sendable ([String]?) -> Void
+    ) {
+        orders.give(.explain(proxy: proxy, count: count, reply))
+    }
 
     /// What the operator wants of one server. From any thread.
     public func setAdmin(_ state: BackendPool.AdminState, proxy: String, server: String) {
