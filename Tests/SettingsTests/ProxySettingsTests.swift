@@ -60,7 +60,8 @@ struct ProxySettingsTests {
         #expect(try read("").statistics == nil)
         let settings = try read("statistics: { user: admin, password: s3cret }")
         let page = try #require(settings.statistics)
-        #expect("\(page.listen)" == "127.0.0.1:8404" && page.user == "admin" && page.password == .text("s3cret"))
+        #expect(
+            "\(page.listen)" == "127.0.0.1:8404" && page.user == "admin" && page.password == .text("s3cret"))
         #expect(page.refresh == .seconds(5))
         #expect(!settings.canonicalLines.contains { $0.contains("s3cret") })
         let other = try read(
@@ -74,10 +75,20 @@ struct ProxySettingsTests {
         arguments: [
             ("{ password: x }", "'statistics.user' is missing; expected the user's name, without a colon"),
             ("{ user: a }", "'statistics' has no password; expected the password in 'password',"),
-            ("{ user: a, password: x, password-file: /x }", "'statistics' has two passwords; expected the password"),
+            (
+                "{ user: a, password: x, password-file: /x }",
+                "'statistics' has two passwords; expected the password"
+            ),
             ("{ user: 'a:b', password: x }", "'statistics.user' must be the user's name, without a colon"),
-            ("{ user: a, password: '' }", "'statistics.password' must be 1 to 128 characters that can be typed"),
-            ("{ user: a, password: x, listen: 0.0.0.0:80 }", "'statistics.listen' is the address of the proxy 'web'"),
+            (
+                "{ user: a, password: \"x\\ty\" }",
+                "'statistics.password' must be 1 to 128 characters that can be typed"
+            ),
+            ("{ user: a, password: '' }", "'statistics.password' must be the password"),
+            (
+                "{ user: a, password: x, listen: 0.0.0.0:80 }",
+                "'statistics.listen' is the address of the proxy 'web'"
+            ),
             ("{ user: a, password-file: x }", "'statistics.password-file' must be"),
             ("{ user: a, password: x, pasword: y }", "unknown key 'pasword' in 'statistics'"),
         ])

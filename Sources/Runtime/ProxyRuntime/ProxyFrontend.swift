@@ -194,7 +194,8 @@ extension ProxyFrontend {
     var snapshot: ProxySnapshot.Proxy {
         ProxySnapshot.Proxy(
             name: configuration.name, listen: "\(listener.listener.localAddress ?? configuration.listen)",
-            method: configuration.balance, isTCP: configuration.mode == .tcp, cookie: configuration.cookieName,
+            method: configuration.balance, isTCP: configuration.mode == .tcp,
+            cookie: configuration.cookieName,
             rules: checkRules, queueLimit: configuration.queueLimit, clientCount: clientCount,
             traffic: traffic, pool: pool, addresses: configuration.servers.map { "\($0.address)" },
             idle: idle.map(\.count))

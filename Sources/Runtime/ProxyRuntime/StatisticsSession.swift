@@ -129,7 +129,8 @@ final class StatisticsSession: ProxySocketOwner {
         for field in head.fields where field.id == .other {
             // Twice the same: the last counts for nobody, neither says who is right.
             switch text(field.name).lowercased() {
-            case "authorization": request.authorization = request.authorization == nil ? text(field.value) : ""
+            case "authorization":
+                request.authorization = request.authorization == nil ? text(field.value) : ""
             case "origin": request.origin = request.origin == nil ? text(field.value) : ""
             case "sec-fetch-site": request.fetchSite = request.fetchSite == nil ? text(field.value) : ""
             default: break
@@ -168,7 +169,8 @@ final class StatisticsSession: ProxySocketOwner {
                 refresh: refreshes ? desk.refresh : nil, machine: desk.machine)
             answer(
                 200, type: "text/html; charset=utf-8", text: page.html,
-                fields: "Content-Security-Policy: \(StatisticsPage.contentPolicy)\r\nX-Frame-Options: DENY\r\n")
+                fields:
+                    "Content-Security-Policy: \(StatisticsPage.contentPolicy)\r\nX-Frame-Options: DENY\r\n")
         case .csv: answer(200, type: "text/plain; charset=utf-8", text: loop.snapshot().table.csv)
         case .json: answer(200, type: "application/json", text: loop.snapshot().table.json)
         case .order(let order):

@@ -80,11 +80,15 @@ final class SyslogSink {
     private static func localTime(_ time: WallTime) -> String {
         var seconds = time_t(time.seconds)
         var parts = tm()
-        guard localtime_r(&seconds, &parts) != nil, (0..<12).contains(parts.tm_mon) else { return "Jan  1 00:00:00" }
+        guard localtime_r(&seconds, &parts) != nil, (0..<12).contains(parts.tm_mon) else {
+            return "Jan  1 00:00:00"
+        }
         let months = [
             "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
         ]
-        func two(_ number: Int32, _ fill: String = "0") -> String { number < 10 ? "\(fill)\(number)" : "\(number)" }
+        func two(_ number: Int32, _ fill: String = "0") -> String {
+            number < 10 ? "\(fill)\(number)" : "\(number)"
+        }
         return "\(months[Int(parts.tm_mon)]) \(two(parts.tm_mday, " ")) "
             + "\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec))"
     }

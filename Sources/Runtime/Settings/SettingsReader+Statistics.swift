@@ -19,7 +19,8 @@ extension SettingsReader {
         if let proxy = proxies.first(where: { $0.listen == listen }) {
             note(
                 place(section.path(of: "listen")),
-                "'statistics.listen' is the address of the proxy '\(proxy.name)', \(listen); each needs its own")
+                "'statistics.listen' is the address of the proxy '\(proxy.name)', \(listen); each needs its own"
+            )
         }
         let user = user(in: section)
         guard let password = password(in: section), let user else { return nil }

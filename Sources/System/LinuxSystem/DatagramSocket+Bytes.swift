@@ -31,7 +31,9 @@ public struct DatagramSocket: ~Copyable, Sendable {
     public static func sending(toUnixPath path: String) throws(SystemError) -> DatagramSocket {
         let socket = try opened(AF_UNIX, path)
         let status = UnixPath.withKernelForm(path) { connect(socket.descriptor.raw, $0, $1) }
-        guard let status else { throw SystemError(operation: "connect to", subject: path, code: ENAMETOOLONG) }
+        guard let status else {
+            throw SystemError(operation: "connect to", subject: path, code: ENAMETOOLONG)
+        }
         guard status == 0 else { throw SystemError(operation: "connect to", subject: path, code: errno) }
         return socket
     }
