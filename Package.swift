@@ -153,7 +153,11 @@ let package = Package(
         tests("BalancingTests", ["Basics", "Balancing"]),
         tests("ProxyReportTests", ["Basics", "Balancing", "ProxyReport"]),
         tests(
-            "ProxyRuntimeTests", ["Basics", "Balancing", "HTTPFraming", "LinuxSystem", "ProxyRuntime"]),
+            "ProxyRuntimeTests",
+            [
+                "Basics", "Balancing", "HTTPFraming", "LinuxSystem", "ProxyReport", "ProxyRuntime",
+                "Settings", "Telemetry",
+            ]),
         .testTarget(
             name: "HTTPFramingTests", dependencies: ["Basics", "HTTPFraming"], path: "Tests/HTTPFramingTests",
             exclude: ["cases.txt"], swiftSettings: strict),
