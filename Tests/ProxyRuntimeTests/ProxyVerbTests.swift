@@ -9,7 +9,7 @@ import Testing
 @testable import ProxyRuntime
 
 @Suite("the verbs of the proxy")
-struct ProxyControlTests {
+struct ProxyVerbTests {
     @Test("a name that is not there is answered with the nearest that is")
     func names() throws {
         let stage = try Stage()
