@@ -116,7 +116,7 @@ let package = Package(
                 "WitnessRuntime",
             ]),
         runtime("Simulation", ["Basics", "Quorum", "DiskFormat", "WireFormat", "Replication"]),
-        runtime("Lab", ["Basics", "CLinux", "ControlPlane"]),
+        runtime("Lab", ["Basics", "CLinux", "LinuxSystem", "ControlPlane"]),
 
         // Commands
         command(
