@@ -20,3 +20,23 @@ struct ProxyLoadCommand: ParsableCommand {
         try require(proof.failed == 0)
     }
 }
+
+struct ProxyCasesCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "proxy-cases",
+        abstract: "Every case of the case file against ours, HAProxy and nginx; exit 1 when ours differs.",
+        shouldDisplay: false)
+    @Option(help: "The case file.") var cases: String
+    @Option(help: "An empty directory for what is written meanwhile.") var directory: String
+    @Option(help: "Where the page of the result is written.") var page: String?
+    @Option(help: "Only cases with this in their name, each shown with its bytes.") var only = ""
+
+    func run() throws {
+        guard let text = TextFile.read(cases) else { throw ValidationError("there is no file '\(cases)'") }
+        var run = ProxyCases(file: text, place: directory, product: try LabTopology.findProduct())
+        let proof = try run.run(only: only)
+        if let page { try TextFile.write(run.page, to: page) }
+        proof.printLine()
+        try require(proof.failed == 0)
+    }
+}
