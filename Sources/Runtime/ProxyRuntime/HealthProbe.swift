@@ -1,32 +1,38 @@
 import Basics
 import HTTPFraming
+import ProxyReport
 
 /// One check of one server, from its connection to its verdict.
 final class HealthProbe: ProxySocketOwner {
     private let frontend: ProxyFrontend
     private let server: Int
+    /// What is asked: that of the settings when it began.
+    private let check: ProxyConfiguration.Check
     private var socket: ProxySocket?
     private var asked = false
+    private let begun: Instant
     private var parser: HeadParser
 
     init(_ frontend: ProxyFrontend, _ server: Int) {
         self.frontend = frontend
         self.server = server
+        check = frontend.configuration.check
+        begun = frontend.loop.now
         parser = HeadParser(.response, limits: frontend.configuration.limits)
     }
 
     func start() {
         socket = frontend.connect(
             to: server, owner: self, patience: frontend.configuration.timeouts.check)
-        if socket == nil { end(passed: false) }
+        if socket == nil { end(.layer4Connection) }
     }
 
     func ready(_ socket: ProxySocket) {
         if !asked {
             guard let connected = socket.isConnected() else { return }
-            guard connected else { return end(passed: false) }
-            guard case .http(let path, let host, _) = frontend.configuration.check else {
-                return end(passed: true)
+            guard connected else { return end(.layer4Connection) }
+            guard case .http(let path, let host, _) = check else {
+                return end(.layer4OK)
             }
             asked = true
             let request =
@@ -35,19 +41,24 @@ final class HealthProbe: ProxySocketOwner {
         }
         socket.flush()
         socket.fill()
-        guard case .http(_, _, let statuses) = frontend.configuration.check else { return }
+        guard case .http(_, _, let statuses) = check else { return }
         switch socket.withInput({ parser.push($0) }) {
-        case .complete: end(passed: statuses.contains(parser.head.status))
-        case .refused: end(passed: false)
-        case .incomplete: if socket.isAtEnd || socket.hasFailed { end(passed: false) }
+        case .complete:
+            let status = parser.head.status
+            end(statuses.contains(status) ? .layer7OK : .layer7Status, code: status)
+        case .refused: end(.layer7Response)
+        case .incomplete: if socket.isAtEnd || socket.hasFailed { end(.layer7Response) }
         }
     }
 
-    func expired(_ socket: ProxySocket) { end(passed: false) }
+    var hold: ProxyHold? { ProxyHold(frontend: frontend, places: [server]) }
 
-    private func end(passed: Bool) {
+    func expired(_ socket: ProxySocket) { end(asked ? .layer7Timeout : .layer4Timeout) }
+
+    private func end(_ status: CheckResult.Status, code: Int? = nil) {
         if let socket { frontend.loop.close(socket) }
         socket = nil
-        frontend.checked(server, passed: passed)
+        let duration = frontend.loop.now.since(begun)
+        frontend.checked(server, CheckResult(status, code: code, duration: duration))
     }
 }

@@ -59,6 +59,10 @@ public struct ProxyConfiguration: Sendable {
         case none
         /// Lines are appended to the file at the path.
         case file(String)
+        /// Datagrams to the machine's syslog at the path, such as /dev/log.
+        case syslog(String)
+        /// Datagrams to another machine's.
+        case syslogServer(SocketAddress)
     }
 
     public var name: String
@@ -70,6 +74,12 @@ public struct ProxyConfiguration: Sendable {
     public var servers: [Server]
     public var check = Check.tcp
     public var health = ServerHealth.Rules()
+    /// The rules of health as they hold: without checks nothing is down.
+    var healthRules: ServerHealth.Rules {
+        var rules = health
+        rules.isOff = check == .off
+        return rules
+    }
     public var timeouts = Timeouts()
     public var limits = HTTPLimits()
     /// Most who wait for any server, and for each one.

@@ -1,7 +1,8 @@
 import Balancing
 import Basics
+import Glibc
 import LinuxSystem
-import Synchronization
+import ProxyReport
 import Telemetry
 
 /// The proxies of this machine: one thread, one poll, all connections.
@@ -20,9 +21,18 @@ final class ProxyLoop {
     private var sockets: [ProxySocket?] = []
     private var turns: [UInt32] = []
     private var freePlaces: [Int] = []
-    private var frontends: [ProxyFrontend] = []
-    private let orders: ProxyOrders
-    private var logs: [ProxyConfiguration.Log: AccessLog] = [:]
+    /// Those of the settings, and before them those that finish after a reload.
+    var frontends: [ProxyFrontend] = []
+    var desk: StatisticsDesk?
+    /// Who takes the connections of a listener, by its token.
+    var acceptors: [UInt64: any ProxyAcceptor] = [:]
+    private var lastAcceptor: UInt64 = 0
+    /// The tokens of the listeners.
+    var tokens: [ObjectIdentifier: UInt64] = [:]
+    let orders: ProxyOrders
+    let ring: LogRing
+    private let write: ([UInt8]) -> Void
+    var logs: [ProxyConfiguration.Log: AccessLog] = [:]
     private var dates = HTTPDate()
     private var wallNow = (at: Instant(nanoseconds: 0), time: WallTime(seconds: 0, nanoseconds: 0))
     /// Those who wait for a place, by their number in the pools.
@@ -30,27 +40,56 @@ final class ProxyLoop {
     private var nextWaiter: UInt64 = 1
     /// Connections of clients.
     var clientCount = 0
+    let startedAt: Instant
+    /// What the operator wants of servers.
+    var admin: ProxyAdmin
+    let store: ProxyAdminStore?
+    let journal: Journal
 
     init(
-        _ configurations: [ProxyConfiguration], listeners: [ProxyListener], orders: ProxyOrders,
+        _ plan: ProxyPlan, listeners: [ProxyListener], orders: ProxyOrders,
+        ring: LogRing, admin: ProxyAdmin, store: ProxyAdminStore?, journal: Journal,
         log write: @escaping ([UInt8]) -> Void
     ) throws(SystemError) {
         poll = try EventPoll()
         now = Instant.now()
-        self.orders = orders
+        startedAt = now
+        (self.orders, self.ring, self.write, self.admin, self.store, self.journal) = (
+            orders, ring, write, admin, store, journal
+        )
         try poll.add(orders.wake.descriptor.raw, token: 0)
-        for (index, configuration) in configurations.enumerated() {
-            try poll.add(listeners[index].listener.descriptor.raw, token: UInt64(index + 1))
-            // Two proxies that write to one file share its lines.
-            let log: AccessLog
-            if let open = logs[configuration.log] {
-                log = open
-            } else {
-                log = try AccessLog(configuration.log, write: write)
-            }
+        for (configuration, listener) in zip(plan.proxies, listeners) {
+            let log = try openLog(configuration.log)
             logs[configuration.log] = log
-            frontends.append(ProxyFrontend(configuration, listeners[index], loop: self, log: log))
+            let frontend = ProxyFrontend(configuration, listener, loop: self, log: log)
+            try watch(listener, for: frontend)
+            frontends.append(frontend)
         }
+        if let page = plan.statistics, let listener = listeners.last {
+            let desk = StatisticsDesk(page, listener, loop: self)
+            try watch(listener, for: desk)
+            self.desk = desk
+        }
+        applyAdmin()
+    }
+
+    /// Two proxies that write to one file share its lines.
+    func openLog(_ target: ProxyConfiguration.Log) throws(SystemError) -> AccessLog {
+        if let open = logs[target] { return open }
+        return try AccessLog(target, ring: ring, write: write)
+    }
+
+    func watch(_ listener: ProxyListener, for acceptor: any ProxyAcceptor) throws(SystemError) {
+        let token = lastAcceptor + 1
+        try poll.add(listener.listener.descriptor.raw, token: token)
+        lastAcceptor = token
+        acceptors[token] = acceptor
+        tokens[ObjectIdentifier(listener)] = token
+    }
+
+    /// The listener is on its way out: nobody takes its connections any more.
+    func forget(_ listener: ProxyListener) {
+        if let token = tokens.removeValue(forKey: ObjectIdentifier(listener)) { acceptors[token] = nil }
     }
 
     /// Runs until an order says stop.
@@ -65,7 +104,7 @@ final class ProxyLoop {
                 if event.token == 0 {
                     orders.wake.drain()
                 } else if event.token < 1 << 32 {
-                    frontends[Int(event.token) - 1].accept()
+                    acceptors[event.token]?.accept()
                 } else if let socket = socket(event.token) {
                     socket.note(event)
                     socket.owner?.ready(socket)
@@ -109,11 +148,10 @@ final class ProxyLoop {
                 owner.rest(socket)
             }
         }
-        for frontend in frontends {
-            frontend.checkServers()
-            // An accept that failed for want of descriptors left connections that no event tells of again.
-            frontend.accept()
-        }
+        for frontend in frontends { frontend.checkServers() }
+        frontends.removeAll { $0.isRetired && $0.clientCount == 0 }
+        // An accept that failed for want of descriptors left connections that no event tells of again.
+        for acceptor in acceptors.values { acceptor.accept() }
     }
 
     private func takeOrders() -> Bool {
@@ -122,12 +160,35 @@ final class ProxyLoop {
             case .stop: return false
             case .reopenLogs: reopenLogs()
             case .setAdmin(let proxy, let server, let state):
-                for frontend in frontends where frontend.configuration.name == proxy {
-                    frontend.setAdmin(state, of: server)
-                }
+                _ = setAdmin(state, proxy: proxy, server: server)
+            case .ask(let request, let reply): answer(request, reply)
+            case .reload(let plan, let reply):
+                reply(Result { () throws(ProxyError) in try reload(plan) })
+            case .look(let reply): reply(snapshot())
+            case .explain(let proxy, let count, let reply): reply(explain(proxy, count))
             }
         }
         return true
+    }
+
+    /// What the proxies are and have done.
+    func snapshot() -> ProxySnapshot {
+        ProxySnapshot(
+            at: now, startedAt: startedAt, processID: Int(getpid()), clientCount: clientCount,
+            lostLines: logs.values.reduce(0) { $0 + $1.lost },
+            proxies: frontends.filter { !$0.isRetired }.map(\.snapshot))
+    }
+
+    /// The last choices of one proxy, or of all in the order of their times; nil when there is no proxy of that name.
+    private func explain(_ proxy: String?, _ count: Int) -> [String]? {
+        let chosen = frontends.filter { proxy == nil || $0.configuration.name == proxy }
+        guard !chosen.isEmpty else { return nil }
+        let told = chosen.flatMap { frontend in
+            frontend.choices.last(count).map { (frontend.configuration.name, $0) }
+        }
+        return told.sorted { $0.1.at < $1.1.at }.suffix(count).map { name, choice in
+            "\(wallTime(of: choice.at)) \(name): \(choice.sentence)"
+        }
     }
 
     private func reopenLogs() {
@@ -180,47 +241,29 @@ final class ProxyLoop {
     func deliver(_ grants: [BackendPool.Grant]) {
         for grant in grants { waiters.removeValue(forKey: grant.waiter)?.placed(on: grant.server) }
     }
+
+    /// Tells those who waited that there is no server.
+    func refuse(_ refused: [UInt64]) {
+        for waiter in refused { waiters.removeValue(forKey: waiter)?.refused() }
+    }
+
+    /// What every connection has to do with servers; a client's own connection tells it once.
+    func forEachHold(_ body: (ProxyHold) -> Void) {
+        for case .some(let socket) in sockets {
+            if let hold = socket.owner?.hold { body(hold) }
+        }
+    }
+}
+
+/// Who takes the connections of a listening socket.
+protocol ProxyAcceptor: AnyObject {
+    /// Takes every connection that waits.
+    func accept()
 }
 
 /// Who waits for a place at a server.
 protocol ProxyWaiter: AnyObject {
     func placed(on server: Int)
-}
-
-/// What other threads ask of the loop.
-final class ProxyOrders: Sendable {
-    enum Order: Sendable {
-        case stop
-        case reopenLogs
-        case setAdmin(proxy: String, server: String, BackendPool.AdminState)
-    }
-
-    let wake: EventCounter
-    private let waiting = Mutex<[Order]>([])
-
-    init() throws(SystemError) { wake = try EventCounter() }
-
-    func give(_ order: Order) {
-        waiting.withLock { $0.append(order) }
-        wake.signal()
-    }
-
-    func take() -> [Order] {
-        waiting.withLock { waiting in
-            defer { waiting = [] }
-            return waiting
-        }
-    }
-}
-
-/// Holds the listening socket of one proxy.
-final class ProxyListener: Sendable {
-    let listener: SocketListener
-
-    init(_ address: SocketAddress) throws(SystemError) {
-        var options = SocketOptions()
-        // The other machine of a pair has the address while this one waits: no reason not to start.
-        options.bindsAbsentAddress = true
-        listener = try SocketListener(tcp: address, backlog: 1024, options: options)
-    }
+    /// There is no server, and none will come.
+    func refused()
 }
