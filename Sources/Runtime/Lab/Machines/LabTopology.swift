@@ -54,8 +54,8 @@ public struct LabTopology: Sendable {
         try TextFile.write(settings.text(in: directory), to: directory.settings)
         let secret = try ChildProcess.run([product, "secret", "--out", directory.secret])
         guard secret.status == 0 else { throw LabError("tandem secret: \(secret.output)") }
-        try startWitness()
-        for node in ["node1", "node2"] {
+        if settings.hasVolume { try startWitness() }
+        for node in ["node1", "node2"] where settings.hasVolume {
             let made = try verb(["init"], on: node, limit: .seconds(60))
             guard made.status == 0 else { throw LabError("tandem init on \(node): \(made.output)") }
         }
