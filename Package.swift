@@ -61,6 +61,7 @@ let package = Package(
         core("Election", ["Basics"]),
         core("Failover", ["Basics"]),
         core("Balancing", ["Basics"]),
+        core("ProxyReport", ["Basics", "Balancing"]),
         core("HTTPFraming"),
 
         // System
@@ -85,7 +86,7 @@ let package = Package(
         // Runtime
         runtime("Settings", ["Basics", "CYaml"]),
         runtime("Telemetry", ["Basics", .product(name: "Logging", package: "swift-log")]),
-        runtime("ControlPlane", ["Basics", "LinuxSystem", "Telemetry"]),
+        runtime("ControlPlane", ["Basics", "CLinux", "LinuxSystem", "Telemetry"]),
         runtime(
             "WitnessRuntime",
             [
@@ -112,8 +113,8 @@ let package = Package(
         runtime(
             "ProxyRuntime",
             [
-                "Basics", "HTTPFraming", "Balancing", "LinuxSystem", "SecureChannel", "Settings", "Telemetry",
-                "WitnessRuntime",
+                "Basics", "HTTPFraming", "Balancing", "ProxyReport", "CLinux", "LinuxSystem", "SecureChannel",
+                "Settings", "Telemetry", "ControlPlane", "WitnessRuntime",
             ]),
         runtime("Simulation", ["Basics", "Quorum", "DiskFormat", "WireFormat", "Replication"]),
         runtime("Lab", ["Basics", "CLinux", "ControlPlane"]),
@@ -149,8 +150,13 @@ let package = Package(
         tests("ElectionTests", ["Basics", "Election"]),
         tests("FailoverTests", ["Basics", "Failover"]),
         tests("BalancingTests", ["Basics", "Balancing"]),
+        tests("ProxyReportTests", ["Basics", "Balancing", "ProxyReport"]),
         tests(
-            "ProxyRuntimeTests", ["Basics", "Balancing", "HTTPFraming", "LinuxSystem", "ProxyRuntime"]),
+            "ProxyRuntimeTests",
+            [
+                "Basics", "Balancing", "HTTPFraming", "LinuxSystem", "Settings", "Telemetry", "ControlPlane",
+                "ProxyRuntime",
+            ]),
         .testTarget(
             name: "HTTPFramingTests", dependencies: ["Basics", "HTTPFraming"], path: "Tests/HTTPFramingTests",
             exclude: ["cases.txt"], swiftSettings: strict),

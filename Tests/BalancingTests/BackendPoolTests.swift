@@ -87,7 +87,7 @@ struct BackendPoolTests {
         #expect(pool.names(3) == "aaa")
         _ = pool.setAdmin(.maintenance, of: 1)
         #expect(pool.verdict(onCookie: cookie) == (.down, 1))
-        #expect(pool.place(1, sticky: 1, source: 0) == .placed(server: 0, .balanced))
+        #expect(pool.place(1, sticky: 1, source: 0) == .placed(server: 0, .turn(among: 1)))
     }
 
     @Test("the same names and key give the same cookies, whatever the order and the other servers")
@@ -144,11 +144,11 @@ struct BackendPoolTests {
     )
     func health() {
         let pool = pool([.init(name: "a"), .init(name: "b")], checked: true)
-        #expect(pool.place(1, sticky: nil, source: 0) == .noServer)
+        #expect(pool.place(9, sticky: nil, source: 0) == .waits && pool.cancel(9))
         _ = pool.checked(0, passed: true, at: now)
         _ = pool.checked(1, passed: false, at: now)
         #expect(pool.names(3) == "aaa")
-        #expect(pool.place(1, sticky: 1, source: 0) == .placed(server: 0, .balanced))
+        #expect(pool.place(1, sticky: 1, source: 0) == .placed(server: 0, .turn(among: 1)))
         #expect(pool.checked(1, passed: true, at: now).changed)
         #expect(pool.names(2).contains("b"))
     }
@@ -157,25 +157,128 @@ struct BackendPoolTests {
     func redispatch() {
         let pool = pool([.init(name: "a"), .init(name: "b")])
         for _ in 0..<4 {
-            #expect(pool.place(1, sticky: 0, source: 0, avoiding: 0) == .placed(server: 1, .balanced))
+            #expect(pool.place(1, sticky: 0, source: 0, avoiding: 0) == .placed(server: 1, .turn(among: 1)))
         }
         _ = pool.setAdmin(.maintenance, of: 1)
-        #expect(pool.place(1, sticky: nil, source: 0, avoiding: 0) == .placed(server: 0, .balanced))
+        #expect(pool.place(1, sticky: nil, source: 0, avoiding: 0) == .placed(server: 0, .turn(among: 1)))
+    }
+
+    @Test("the reason says what the choice was made by, and the shortage why there was none")
+    func reasons() {
+        let servers: [BackendPool.ServerRules] = [
+            .init(name: "a"), .init(name: "b", weight: 50), .init(name: "c"),
+        ]
+        let turns = pool(servers)
+        #expect(turns.place(1, sticky: nil, source: 0) == .placed(server: 0, .turn(among: 3)))
+        let least = pool(servers, .leastconn)
+        #expect(least.place(1, sticky: 0, source: 0) == .placed(server: 0, .sticky))
+        #expect(least.place(1, sticky: 2, source: 0) == .placed(server: 2, .sticky))
+        #expect(
+            least.place(1, sticky: nil, source: 0) == .placed(server: 1, .leastLoaded(active: 0, among: 3)))
+        #expect(
+            least.place(1, sticky: nil, source: 0) == .placed(server: 0, .leastLoaded(active: 1, among: 3)))
+        let hashed = pool(servers, .source)
+        guard case .placed(_, .source(among: 3)) = hashed.place(1, sticky: nil, source: 7) else {
+            Issue.record("not by source")
+            return
+        }
+        let none = pool(servers, checked: true)
+        _ = none.pool.setWeight(0, of: 0)
+        _ = none.checked(1, passed: true, at: now)
+        _ = none.setAdmin(.drain, of: 1)
+        _ = none.setAdmin(.maintenance, of: 2)
+        #expect(none.place(1, sticky: nil, source: 0) == .noServer)
+        var expected = BackendPool.Shortage()
+        (expected.checking, expected.drain, expected.maintenance) = (1, 1, 1)
+        #expect(none.pool.shortage() == expected)
+    }
+
+    @Test("the most at once is kept, in service and waiting")
+    func maxima() {
+        let pool = pool([.init(name: "a", limit: 2)], queue: 3)
+        for waiter in 1...4 { _ = pool.place(UInt64(waiter), sticky: nil, source: 0) }
+        for _ in 0..<4 { _ = pool.release(0) }
+        #expect(pool.servers[0].active == 0 && pool.queue.isEmpty)
+        #expect(pool.servers[0].activeMaximum == 2 && pool.pool.activeMaximum == 2)
+        #expect(pool.pool.queueMaximum == 2)
+    }
+
+    func reload(
+        _ pool: HeldPool, _ servers: [(name: String, place: Int?)], held: Set<Int> = [], weight: Int = 100
+    ) -> [BackendPool.Grant] {
+        pool.pool.reload(
+            proxy: "web", method: .roundrobin,
+            servers: servers.map {
+                .init(rules: .init(name: $0.name, weight: weight), place: $0.place)
+            },
+            health: ServerHealth.Rules(rise: 1, fall: 1), queueLimit: 2, key: Self.key, held: held, at: now)
     }
 
     @Test(
-        "a reload keeps what checks and the operator have said of a server, and forgets the one that is gone")
+        "a reload keeps a server's place, what checks and the operator have said of it, and who is in service"
+    )
     func reload() {
-        let old = pool([.init(name: "a"), .init(name: "b"), .init(name: "c")], checked: true)
-        _ = old.checked(0, passed: true, at: now)
-        _ = old.checked(1, passed: false, at: now)
-        _ = old.setAdmin(.drain, of: 0)
-        let new = pool([.init(name: "new"), .init(name: "b"), .init(name: "a", weight: 3)], checked: true)
-        new.pool.inherit(from: old.pool)
-        #expect(new.servers.map(\.health.state) == [.checking, .down, .up])
-        #expect(new.servers.map(\.admin) == [.ready, .ready, .drain])
-        #expect(new.servers[2].rules.weight == 3)
-        #expect(new.servers[2].active == 0)
+        let pool = pool([.init(name: "a"), .init(name: "b"), .init(name: "c")], checked: true)
+        _ = pool.checked(0, passed: true, at: now)
+        _ = pool.checked(1, passed: false, at: now)
+        _ = pool.checked(2, passed: true, at: now)
+        _ = pool.setAdmin(.drain, of: 0)
+        let cookie = pool.servers[2].cookie
+        #expect(pool.names(1) == "c")
+        #expect(reload(pool, [("new", nil), ("b", 1), ("a", 0)], weight: 3).isEmpty)
+        #expect(pool.pool.order == [3, 1, 0])
+        #expect(pool.pool.order.map { pool.servers[$0].health.state } == [.checking, .down, .up])
+        #expect(pool.pool.order.map { pool.servers[$0].admin } == [.ready, .ready, .drain])
+        #expect(pool.servers[0].rules.weight == 3)
+        // The one that is gone: nobody's cookie names it, nobody gets it, who is there ends there.
+        #expect(pool.pool.verdict(onCookie: cookie) == (.invalid, nil))
+        #expect(pool.place(1, sticky: 2, source: 0) != .placed(server: 2, .sticky))
+        #expect(pool.servers[2].active == 1)
+        _ = pool.release(2)
+        #expect(pool.servers[2].active == 0)
+    }
+
+    @Test("a new server gets the place of one that is gone as soon as nobody names that any more")
+    func places() {
+        let pool = pool([.init(name: "a"), .init(name: "b")])
+        _ = pool.place(1, sticky: 0, source: 0)
+        _ = reload(pool, [("b", 1)])
+        _ = reload(pool, [("b", 1), ("c", nil)])
+        #expect(pool.pool.order == [1, 2], "one is in service at place 0")
+        _ = pool.release(0)
+        _ = reload(pool, [("b", 1), ("c", 2), ("d", nil)], held: [0])
+        #expect(pool.pool.order == [1, 2, 3], "somebody names place 0")
+        _ = reload(pool, [("b", 1), ("c", 2), ("d", 3), ("e", nil)])
+        #expect(pool.pool.order == [1, 2, 3, 0])
+        #expect(pool.servers[0].rules.name == "e" && !pool.servers[0].isRemoved)
+    }
+
+    @Test(
+        "who waits for a server that is gone is placed on another, and the name at a new address stays drained"
+    )
+    func waitersOfRemoved() {
+        let pool = pool([.init(name: "a", limit: 1), .init(name: "b", limit: 1)])
+        _ = pool.place(1, sticky: 0, source: 0)
+        #expect(pool.place(2, sticky: 0, source: 0) == .waits)
+        _ = pool.setAdmin(.drain, of: 0)
+        #expect(reload(pool, [("a", nil), ("b", 1)]) == [.init(waiter: 2, server: 1)])
+        #expect(pool.pool.order == [2, 1] && pool.servers[2].admin == .drain)
+        #expect(pool.servers[2].health.state == .checking)
+    }
+
+    @Test("who comes before the first check waits for it, and is refused when there is no server after it")
+    func firstChecks() {
+        let pool = pool([.init(name: "a"), .init(name: "b")], checked: true)
+        #expect(pool.place(1, sticky: nil, source: 0) == .waits)
+        #expect(pool.place(2, sticky: nil, source: 0) == .waits)
+        #expect(pool.place(3, sticky: nil, source: 0) == .queueFull)
+        #expect(pool.checked(0, passed: false, at: now).refused.isEmpty, "there is one more to wait for")
+        #expect(pool.checked(1, passed: false, at: now).refused == [1, 2])
+        #expect(pool.queue.isEmpty && pool.place(4, sticky: nil, source: 0) == .noServer)
+        let other = self.pool([.init(name: "a")], checked: true)
+        #expect(other.place(1, sticky: nil, source: 0) == .waits)
+        let result = other.pool.checked(0, passed: true, at: now)
+        #expect(result.grants == [.init(waiter: 1, server: 0)] && result.refused.isEmpty)
     }
 
     @Test("whatever happens in whatever order, no limit is exceeded and nobody waits beside a free place")

@@ -27,8 +27,9 @@ final class HeldPool {
         pool.setAdmin(state, of: server)
     }
 
-    func checked(_ server: Int, passed: Bool, at now: Instant) -> (changed: Bool, grants: [BackendPool.Grant])
-    {
+    func checked(
+        _ server: Int, passed: Bool, at now: Instant
+    ) -> (changed: Bool, grants: [BackendPool.Grant], refused: [UInt64]) {
         pool.checked(server, passed: passed, at: now)
     }
 

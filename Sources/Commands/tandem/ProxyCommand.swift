@@ -1,5 +1,6 @@
 import ArgumentParser
 import ProxyRuntime
+import Telemetry
 
 /// The front proxies of this machine.
 struct ProxyCommand: ParsableCommand {
@@ -12,5 +13,5 @@ struct ProxyCommand: ParsableCommand {
 
     @OptionGroup var place: PlaceOptions
 
-    func run() throws { try ProxyProcess.run(settings: try place.load()) }
+    func run() throws { try ProxyProcess.run(settings: try place.load(), journal: Journal(label: "tandem")) }
 }

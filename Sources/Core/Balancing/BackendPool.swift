@@ -8,7 +8,11 @@ public import Basics
 ///
 /// Who may be chosen: a server that is up and `ready` with a weight above 0. One that drains, or has weight 0, keeps
 /// those who bring its cookie and gets nobody new. Backup servers are chosen only while no other may be; then the
-/// first of them. Invariant: `active` never exceeds a server's limit, and a queue never its own.
+/// first of them. Who comes while nobody may be chosen, but some server's first check has not ended, waits for it.
+/// Invariant: `active` never exceeds a server's limit, and a queue never its own.
+///
+/// A server keeps its place in `servers` over reloads, so that what is in service may name it by that; one that new
+/// settings do not name keeps it, and gets nobody, until nobody holds it any more.
 public struct BackendPool: Sendable {
     /// How a server is chosen for those who bring no cookie.
     public enum Method: String, Sendable, CaseIterable {
@@ -53,25 +57,55 @@ public struct BackendPool: Sendable {
         public internal(set) var health: ServerHealth
         /// In service now.
         public internal(set) var active = 0
+        /// Most in service at once so far.
+        public internal(set) var activeMaximum = 0
+        /// Most that waited for it alone at once so far.
+        public internal(set) var queueMaximum = 0
         /// Placed since the start.
         public internal(set) var total: UInt64 = 0
         /// Who waits for this server alone.
         public internal(set) var queue: [UInt64] = []
         /// What its cookie carries.
-        public let cookie: UInt64
-        let salt: UInt64
+        public internal(set) var cookie: UInt64
+        /// The settings do not name it any more.
+        public internal(set) var isRemoved = false
+        var salt: UInt64
         var credit = 0
 
-        var mayServe: Bool { health.state == .up && admin != .maintenance }
-        var mayBeChosen: Bool { health.state == .up && admin == .ready && rules.weight > 0 }
+        /// Whether it gets those who bring its cookie.
+        public var mayServe: Bool { health.state == .up && admin != .maintenance && !isRemoved }
+        var isWanted: Bool { admin == .ready && rules.weight > 0 && !isRemoved }
+        var mayBeChosen: Bool { health.state == .up && isWanted }
         var hasRoom: Bool { rules.limit.map { active < $0 } ?? true }
     }
 
     /// Why a server was chosen: what `explain` says.
-    public enum Reason: String, Sendable {
-        case balanced, sticky, source, backup
+    public enum Reason: Sendable, Equatable {
+        /// Its turn in round robin, among so many that could be chosen.
+        case turn(among: Int)
+        /// The fewest in service for its weight: so many before this one, among so many that could be chosen.
+        case leastLoaded(active: Int, among: Int)
+        /// It brought the server's cookie.
+        case sticky
+        /// The server of the client's address, among so many that could be chosen.
+        case source(among: Int)
+        /// No other server may be chosen.
+        case backup
         /// It waited, and a place became free.
         case queued
+    }
+
+    /// Why no server may serve: how many are what.
+    public struct Shortage: Sendable, Equatable {
+        public var down = 0
+        /// Their first check has not ended.
+        public var checking = 0
+        public var unresolved = 0
+        public var maintenance = 0
+        public var drain = 0
+        public var weightless = 0
+
+        public init() {}
     }
 
     /// What the client's cookie was worth: the letter is the one of the access log.
@@ -109,14 +143,21 @@ public struct BackendPool: Sendable {
         }
     }
 
+    /// By place; removed ones among them.
     public internal(set) var servers: [Server]
+    /// The places of the settings' servers, in the settings' order.
+    public internal(set) var order: [Int]
     /// In service now, on all servers.
     public internal(set) var active = 0
+    /// Most in service at once so far.
+    public internal(set) var activeMaximum = 0
     /// Who waits for any server.
     public internal(set) var queue: [UInt64] = []
-    let method: Method
-    let queueLimit: Int
-    let key: KeyedHash
+    /// Most that waited for any server at once so far.
+    public internal(set) var queueMaximum = 0
+    var method: Method
+    var queueLimit: Int
+    var key: KeyedHash
     /// Who may be chosen, found anew for each choice in the same memory.
     private var candidates: [Int] = []
 
@@ -128,6 +169,7 @@ public struct BackendPool: Sendable {
         self.method = method
         self.queueLimit = queueLimit
         self.key = key
+        order = Array(servers.indices)
         self.servers = servers.map { rules in
             Server(
                 rules: rules, health: ServerHealth(rules: health, at: now),
@@ -139,7 +181,7 @@ public struct BackendPool: Sendable {
     /// What the cookie's number is worth now.
     public func verdict(onCookie number: UInt64?) -> (CookieVerdict, server: Int?) {
         guard let number else { return (.none, nil) }
-        guard let index = servers.firstIndex(where: { $0.cookie == number }) else { return (.invalid, nil) }
+        guard let index = order.first(where: { servers[$0].cookie == number }) else { return (.invalid, nil) }
         return servers[index].mayServe ? (.valid, index) : (.down, index)
     }
 
@@ -155,23 +197,44 @@ public struct BackendPool: Sendable {
             return wait(waiter, for: sticky)
         }
         findCandidates(avoiding: avoiding)
-        guard let first = candidates.first else { return .noServer }
+        guard let first = candidates.first else {
+            guard mayCome else { return .noServer }
+            return waitForAny(waiter)
+        }
         if servers[first].rules.isBackup {
             return servers[first].hasRoom ? admit(first, .backup) : wait(waiter, for: first)
         }
         if method == .source {
             let best = best(source)
-            return servers[best].hasRoom ? admit(best, .source) : wait(waiter, for: best)
+            guard servers[best].hasRoom else { return wait(waiter, for: best) }
+            return admit(best, .source(among: candidates.count))
         }
         // Nobody overtakes those who wait already.
         candidates.removeAll { !servers[$0].hasRoom || !servers[$0].queue.isEmpty }
         guard !candidates.isEmpty, queue.isEmpty else {
-            guard queue.count < queueLimit else { return .queueFull }
-            queue.append(waiter)
-            return .waits
+            return waitForAny(waiter)
         }
-        if method == .leastconn { keepLeastLoaded() }
-        return admit(turn(), .balanced)
+        let among = candidates.count
+        guard method == .leastconn else { return admit(turn(), .turn(among: among)) }
+        keepLeastLoaded()
+        let server = turn()
+        return admit(server, .leastLoaded(active: servers[server].active, among: among))
+    }
+
+    /// Why no server may be chosen now.
+    public func shortage() -> Shortage {
+        var shortage = Shortage()
+        for server in order.map({ servers[$0] }) {
+            switch (server.admin, server.health.state) {
+            case (.maintenance, _): shortage.maintenance += 1
+            case (_, .down): shortage.down += 1
+            case (_, .checking): shortage.checking += 1
+            case (_, .unresolved): shortage.unresolved += 1
+            case (.drain, .up): shortage.drain += 1
+            case (.ready, .up): shortage.weightless += 1
+            }
+        }
+        return shortage
     }
 
     /// One in service has ended; whoever is placed by that.
@@ -214,20 +277,31 @@ extension BackendPool {
     /// A check begins.
     public mutating func checkBegan(of server: Int) { servers[server].health.checkBegan() }
 
-    /// A check has ended; whether the state changed, and whoever is placed by that.
+    /// A check has ended; whether the state changed, whoever is placed by that, and who waited for it in vain.
     public mutating func checked(
         _ server: Int, passed: Bool, at now: Instant
-    ) -> (changed: Bool, grants: [Grant]) {
+    ) -> (changed: Bool, grants: [Grant], refused: [UInt64]) {
+        let before = servers[server].health.state
         let changed = servers[server].health.checked(passed: passed, at: now)
-        return (changed, changed ? settle(server) : [])
+        return changed ? (true, settle(server), refused(after: before)) : (false, [], [])
     }
 
-    /// The name of a server has no address; whether the state changed, and whoever is placed by that.
+    /// The name of a server has no address; as ``checked(_:passed:at:)``.
     public mutating func didNotResolve(
         _ server: Int, at now: Instant
-    ) -> (changed: Bool, grants: [Grant]) {
+    ) -> (changed: Bool, grants: [Grant], refused: [UInt64]) {
+        let before = servers[server].health.state
         let changed = servers[server].health.didNotResolve(at: now)
-        return (changed, changed ? settle(server) : [])
+        return changed ? (true, settle(server), refused(after: before)) : (false, [], [])
+    }
+
+    /// Who waited for the first checks, when the last of them has shown that there is no server.
+    private mutating func refused(after before: ServerHealth.State) -> [UInt64] {
+        guard before == .checking, !mayCome, !order.contains(where: { servers[$0].mayBeChosen }) else {
+            return []
+        }
+        defer { queue = [] }
+        return queue
     }
 
     /// What a client's request has shown; whether the state changed, and whoever is placed by that.
@@ -238,32 +312,21 @@ extension BackendPool {
         return (changed, changed ? settle(server) : [])
     }
 
-    /// Takes over what the earlier pool of a reload knew of the servers with the same names: health and what the
-    /// operator wanted. What is in service there ends there.
-    public mutating func inherit(from earlier: BackendPool) {
-        for index in servers.indices {
-            let name = servers[index].rules.name
-            guard let old = earlier.servers.first(where: { $0.rules.name == name }) else { continue }
-            servers[index].admin = old.admin
-            servers[index].health = old.health
-            servers[index].total = old.total
-        }
-    }
-
     /// After any change of a server: whoever waits for one that may not serve waits for any, and free places are
     /// filled.
-    private mutating func settle(_ server: Int) -> [Grant] {
+    mutating func settle(_ server: Int) -> [Grant] {
         if !servers[server].mayServe {
             queue.insert(contentsOf: servers[server].queue, at: 0)
+            queueMaximum = max(queueMaximum, queue.count)
             servers[server].queue.removeAll()
         }
         return dispatch()
     }
 
     /// Fills free places: first those who wait for the server itself.
-    private mutating func dispatch() -> [Grant] {
+    mutating func dispatch() -> [Grant] {
         var grants: [Grant] = []
-        for index in servers.indices where servers[index].mayServe {
+        for index in order where servers[index].mayServe {
             while servers[index].hasRoom, !servers[index].queue.isEmpty {
                 grants.append(Grant(waiter: servers[index].queue.removeFirst(), server: index))
                 _ = admit(index, .queued)
@@ -287,7 +350,7 @@ extension BackendPool {
     private mutating func findCandidates(avoiding: Int?) {
         candidates.removeAll(keepingCapacity: true)
         var backup: Int?
-        for index in servers.indices where servers[index].mayBeChosen {
+        for index in order where servers[index].mayBeChosen {
             if !servers[index].rules.isBackup {
                 candidates.append(index)
             } else if backup == nil {
@@ -340,13 +403,30 @@ extension BackendPool {
     private mutating func admit(_ server: Int, _ reason: Reason) -> Placement {
         servers[server].active += 1
         active += 1
+        if servers[server].active > servers[server].activeMaximum {
+            servers[server].activeMaximum = servers[server].active
+        }
+        if active > activeMaximum { activeMaximum = active }
         servers[server].total += 1
         return .placed(server: server, reason)
+    }
+
+    /// Whether somebody may be chosen as soon as a first check has passed.
+    private var mayCome: Bool {
+        order.contains { servers[$0].health.state == .checking && servers[$0].isWanted }
+    }
+
+    private mutating func waitForAny(_ waiter: UInt64) -> Placement {
+        guard queue.count < queueLimit else { return .queueFull }
+        queue.append(waiter)
+        queueMaximum = max(queueMaximum, queue.count)
+        return .waits
     }
 
     private mutating func wait(_ waiter: UInt64, for server: Int) -> Placement {
         guard servers[server].queue.count < queueLimit else { return .queueFull }
         servers[server].queue.append(waiter)
+        servers[server].queueMaximum = max(servers[server].queueMaximum, servers[server].queue.count)
         return .waits
     }
 }

@@ -55,7 +55,7 @@ public struct ServerHealth: Sendable, Equatable {
     /// Checks in a row that speak against the state.
     public private(set) var streak = 0
     private var passiveFailures = 0
-    private let rules: Rules
+    private var rules: Rules
 
     public init(rules: Rules, at now: Instant) {
         self.rules = rules
@@ -64,11 +64,26 @@ public struct ServerHealth: Sendable, Equatable {
         changedAt = now
     }
 
+    /// Goes on by other rules. What is known stays known; without checks it is up, and with them again the next one tells.
+    public mutating func adopt(_ rules: Rules, at now: Instant) {
+        let wasOff = self.rules.isOff
+        self.rules = rules
+        switch (wasOff, rules.isOff) {
+        case (_, true):
+            if state != .up { _ = become(.up, at: now) }
+            nextCheck = .never
+        case (true, false): nextCheck = now
+        case (false, false): if nextCheck != .never { nextCheck = min(nextCheck, now + rules.interval) }
+        }
+    }
+
     /// A check that has begun is not begun again before it has ended.
     public mutating func checkBegan() { nextCheck = .never }
 
     /// A check has ended; true when the state has changed.
     public mutating func checked(passed: Bool, at now: Instant) -> Bool {
+        // One that was under way when checks were turned off.
+        guard !rules.isOff else { return false }
         defer { plan(at: now) }
         switch (state, passed) {
         case (.checking, true): return become(.up, at: now)

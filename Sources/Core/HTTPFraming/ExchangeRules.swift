@@ -103,6 +103,9 @@ public struct ExchangeRules: Sendable {
         return .answer(status: method == .options ? 200 : 501, ending: "LR")
     }
 
+    /// The client's connection ends with this exchange, whatever its head said.
+    public mutating func endClient() { clientKeepsAlive = false }
+
     /// A request that may not be repeated gets a fresh connection: a kept one may be closed at this very moment.
     public var needsFreshConnection: Bool { !method.isIdempotent }
     /// Whether an answer of ours has a body.

@@ -86,7 +86,7 @@ extension HTTPSession {
         }
         var line = AccessLine(
             client: clientText, accepted: loop.wallTime(of: exchange.begun), proxy: frontend.nameText)
-        if let last = exchange.lastServer { line.server = frontend.serverTexts[last] }
+        if let last = exchange.lastServer { line.server = frontend.servers[last].text }
         line.times.request = milliseconds(exchange.begun, exchange.headEnd)
         line.times.queue = milliseconds(exchange.headEnd, exchange.queueEnd)
         line.times.connect = milliseconds(exchange.queueEnd, exchange.connectEnd)

@@ -27,11 +27,15 @@ final class HTTPSession: ProxySocketOwner, ProxyWaiter {
     let frontend: ProxyFrontend
     var origin: ProxySocket?
     var server: Int?
+    /// The server of this or the last exchange.
+    private var lastServer: Int?
     var phase = Phase.head
     var exchange: HTTPExchange
     var requestParser: HeadParser
     var responseParser: HeadParser
-    let rewrite: RequestRewrite
+    private var rewrite: RequestRewrite
+    /// The settings that `rewrite` and the parsers are made of.
+    private var version: Int
     /// The client's address and port, for the log.
     let clientText: [UInt8]
     private var waiter: UInt64 = 0
@@ -48,9 +52,39 @@ final class HTTPSession: ProxySocketOwner, ProxyWaiter {
         responseParser = HeadParser(.response, limits: limits)
         exchange = HTTPExchange(at: frontend.loop.now)
         clientText = AccessLine.text(of: client.peer)
-        rewrite = RequestRewrite(
+        version = frontend.version
+        rewrite = Self.rewrite(client, frontend)
+    }
+
+    private static func rewrite(_ client: ProxySocket, _ frontend: ProxyFrontend) -> RequestRewrite {
+        RequestRewrite(
             clientAddress: Array((client.peer?.host ?? "").utf8), cookieName: frontend.cookieName,
             standInHost: frontend.nameText)
+    }
+
+    /// A request is read by the settings of the moment in which it begins.
+    private func adoptSettings() {
+        guard version != frontend.version else { return }
+        version = frontend.version
+        rewrite = Self.rewrite(client, frontend)
+        let limits = frontend.configuration.limits
+        requestParser = HeadParser(.request, limits: limits)
+        responseParser = HeadParser(.response, limits: limits)
+    }
+
+    var hold: ProxyHold? {
+        let isBusy = phase != .head && phase != .lingering && phase != .over
+        let busyWith = isBusy ? [server, exchange.sticky, exchange.lastServer] : []
+        let returns = !isBusy && !frontend.cookieName.isEmpty
+        return ProxyHold(
+            frontend: frontend, places: Set((busyWith + [lastServer]).compactMap(\.self)),
+            client: client.peer, inService: server, returning: returns ? lastServer : nil)
+    }
+
+    func refused() {
+        waiter = 0
+        _ = perform(.noServer)
+        advance()
     }
 
     func start() {
@@ -104,6 +138,7 @@ final class HTTPSession: ProxySocketOwner, ProxyWaiter {
         client.fill()
         if client.hasFailed { return close() }
         let hadBegun = requestParser.hasBegun
+        if !hadBegun { adoptSettings() }
         switch client.withInput({ requestParser.push($0) }) {
         case .incomplete:
             if requestParser.hasBegun, !hadBegun {
@@ -132,6 +167,7 @@ final class HTTPSession: ProxySocketOwner, ProxyWaiter {
         client.withInput { exchange.take(head, $0, at: now) }
         let action = exchange.rules.take(request: head)
         if action != .goOn { return perform(action) }
+        if frontend.isRetired { exchange.rules.endClient() }
         client.withInput { rewrite.write(head, $0, into: &exchange.head) }
         exchange.requestBody = BodyParser(
             head.requestBody, limits: frontend.configuration.limits,
@@ -178,6 +214,7 @@ final class HTTPSession: ProxySocketOwner, ProxyWaiter {
     func placed(on server: Int) {
         waiter = 0
         self.server = server
+        lastServer = server
         exchange.queueEnd = loop.now
         exchange.lastServer = server
         _ = perform(.placed)

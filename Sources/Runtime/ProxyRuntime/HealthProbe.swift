@@ -5,6 +5,8 @@ import HTTPFraming
 final class HealthProbe: ProxySocketOwner {
     private let frontend: ProxyFrontend
     private let server: Int
+    /// What is asked: that of the settings when it began.
+    private let check: ProxyConfiguration.Check
     private var socket: ProxySocket?
     private var asked = false
     private var parser: HeadParser
@@ -12,6 +14,7 @@ final class HealthProbe: ProxySocketOwner {
     init(_ frontend: ProxyFrontend, _ server: Int) {
         self.frontend = frontend
         self.server = server
+        check = frontend.configuration.check
         parser = HeadParser(.response, limits: frontend.configuration.limits)
     }
 
@@ -25,7 +28,7 @@ final class HealthProbe: ProxySocketOwner {
         if !asked {
             guard let connected = socket.isConnected() else { return }
             guard connected else { return end(passed: false) }
-            guard case .http(let path, let host, _) = frontend.configuration.check else {
+            guard case .http(let path, let host, _) = check else {
                 return end(passed: true)
             }
             asked = true
@@ -35,13 +38,15 @@ final class HealthProbe: ProxySocketOwner {
         }
         socket.flush()
         socket.fill()
-        guard case .http(_, _, let statuses) = frontend.configuration.check else { return }
+        guard case .http(_, _, let statuses) = check else { return }
         switch socket.withInput({ parser.push($0) }) {
         case .complete: end(passed: statuses.contains(parser.head.status))
         case .refused: end(passed: false)
         case .incomplete: if socket.isAtEnd || socket.hasFailed { end(passed: false) }
         }
     }
+
+    var hold: ProxyHold? { ProxyHold(frontend: frontend, places: [server]) }
 
     func expired(_ socket: ProxySocket) { end(passed: false) }
 

@@ -70,6 +70,12 @@ public struct ProxyConfiguration: Sendable {
     public var servers: [Server]
     public var check = Check.tcp
     public var health = ServerHealth.Rules()
+    /// The rules of health as they hold: without checks nothing is down.
+    var healthRules: ServerHealth.Rules {
+        var rules = health
+        rules.isOff = check == .off
+        return rules
+    }
     public var timeouts = Timeouts()
     public var limits = HTTPLimits()
     /// Most who wait for any server, and for each one.

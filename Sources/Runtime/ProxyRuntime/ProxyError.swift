@@ -4,10 +4,14 @@ public import LinuxSystem
 public enum ProxyError: Error, Sendable, Equatable {
     /// The address of one proxy cannot be listened on.
     case cannotListen(proxy: String, SystemError)
+    /// The access log of one proxy cannot be opened.
+    case cannotLog(proxy: String, SystemError)
     /// No proxy is named in the settings.
     case nothingToDo(file: String)
     /// The cluster's secret, from which the key of the cookies is made, cannot be had.
     case secret(String)
+    /// The control socket cannot be opened.
+    case control(String)
     case system(SystemError)
 }
 
@@ -16,11 +20,12 @@ extension ProxyError: CustomStringConvertible {
     public var description: String {
         switch self {
         case .cannotListen(let proxy, let error):
-            "the proxy '\(proxy)' cannot listen: \(error); no proxy runs on this machine. Stop whoever has that port"
-                + " (`ss -ltnp` names it), or write another 'proxies.\(proxy).listen'"
+            "the proxy '\(proxy)' cannot listen: \(error). Stop whoever has that port (`ss -ltnp` names it), or write"
+                + " another 'proxies.\(proxy).listen'"
+        case .cannotLog(let proxy, let error): "the proxy '\(proxy)' cannot open its access log: \(error)"
         case .nothingToDo(let file): "\(file) names no proxies; add 'proxies', or do not start this"
-        case .secret(let reason): "\(reason); no proxy runs on this machine"
-        case .system(let error): "\(error); no proxy runs on this machine"
+        case .secret(let reason), .control(let reason): reason
+        case .system(let error): "\(error)"
         }
     }
 }

@@ -3,51 +3,73 @@ import Basics
 import LinuxSystem
 
 /// One proxy at work: its listener, its pool of servers, the idle connections to them, and its checks.
-final class ProxyFrontend: ProxySocketOwner {
-    let configuration: ProxyConfiguration
+///
+/// It outlives a reload: whoever has begun goes on with it, and asks it for the settings of the moment. A server is
+/// named by its place in the pool, which it keeps; `servers` has what the pool does not know of it.
+final class ProxyFrontend: ProxySocketOwner, ProxyAcceptor {
+    /// A server's place: what is known of it beside the pool.
+    struct Server {
+        var address: SocketAddress
+        /// The name as the log has it.
+        var text: [UInt8]
+        /// The value of Set-Cookie that keeps a client on it.
+        var setCookie: [UInt8]
+        /// Idle connections, the latest used last.
+        var idle: [ProxySocket] = []
+        /// When it was last given something, or was done with it.
+        var lastUse: Instant
+    }
+
+    private(set) var configuration: ProxyConfiguration
+    /// Counts the settings: who keeps something made of them compares.
+    private(set) var version = 0
     unowned let loop: ProxyLoop
-    private let listener: ProxyListener
+    /// None once the settings do not name the proxy any more: it then ends with its last client.
+    var listener: ProxyListener?
     var pool: BackendPool
-    let cookieName: [UInt8]
-    /// The names as the log and the cookies have them.
+    private(set) var servers: [Server]
+    private(set) var cookieName: [UInt8]
+    /// The name as the log has it.
     let nameText: [UInt8]
-    let serverTexts: [[UInt8]]
-    private let setCookies: [[UInt8]]
-    let log: AccessLog
-    let sourceKey: KeyedHash
+    private(set) var log: AccessLog
+    private(set) var sourceKey: KeyedHash
     /// Connections of clients.
     var clientCount = 0
-    /// Idle connections by server, the latest used last.
-    private var idle: [[ProxySocket]]
+
+    var isRetired: Bool { listener == nil }
 
     init(
         _ configuration: ProxyConfiguration, _ listener: ProxyListener, loop: ProxyLoop, log: AccessLog
     ) {
         self.log = log
         nameText = Array(configuration.name.utf8)
-        serverTexts = configuration.servers.map { Array($0.rules.name.utf8) }
         self.configuration = configuration
         self.listener = listener
         self.loop = loop
         sourceKey = KeyedHash(key: configuration.key)
         cookieName = Array((configuration.cookieName ?? "").utf8)
-        idle = configuration.servers.map { _ in [] }
-        var rules = configuration.health
-        rules.isOff = configuration.check == .off
-        let pool = BackendPool(
+        pool = BackendPool(
             proxy: configuration.name, method: configuration.balance,
-            servers: configuration.servers.map(\.rules), health: rules,
+            servers: configuration.servers.map(\.rules), health: configuration.healthRules,
             queueLimit: configuration.queueLimit, key: sourceKey, at: loop.now)
-        let name = cookieName
-        setCookies = pool.servers.map {
-            name + [0x3D] + StickyCookie.text($0.cookie) + Array("; path=/; HttpOnly".utf8)
-        }
-        self.pool = pool
+        servers = []
+        servers = configuration.servers.indices.map { server(configuration.servers[$0], at: $0) }
+    }
+
+    private func server(_ server: ProxyConfiguration.Server, at place: Int) -> Server {
+        Server(
+            address: server.address, text: Array(server.rules.name.utf8), setCookie: setCookieText(place),
+            lastUse: loop.now)
+    }
+
+    private func setCookieText(_ place: Int) -> [UInt8] {
+        cookieName + [0x3D] + StickyCookie.text(pool.servers[place].cookie)
+            + Array("; path=/; HttpOnly".utf8)
     }
 
     /// Takes every connection that waits.
     func accept() {
-        while true {
+        while let listener {
             do throws(SystemError) {
                 guard let stream = try listener.listener.accept() else { return }
                 let peer = stream.peerAddress
@@ -68,11 +90,11 @@ final class ProxyFrontend: ProxySocketOwner {
     func source(of client: SocketAddress?) -> UInt64 { sourceKey.hash(client?.bytes ?? []) }
 
     /// The value of Set-Cookie that keeps a client on the server.
-    func setCookie(_ server: Int) -> [UInt8] { setCookies[server] }
+    func setCookie(_ server: Int) -> [UInt8] { servers[server].setCookie }
 
     /// Begins a connection to a server; nil when the kernel refuses at once.
     func connect(to server: Int, owner: any ProxySocketOwner, patience: Interval) -> ProxySocket? {
-        let address = configuration.servers[server].address
+        let address = servers[server].address
         do throws(SystemError) {
             let socket = ProxySocket(
                 try SocketStream.connecting(to: address), peer: address, scratch: loop.scratch)
@@ -85,7 +107,10 @@ final class ProxyFrontend: ProxySocketOwner {
     }
 
     /// A client's request ended: its place is free.
-    func release(_ server: Int) { loop.deliver(pool.release(server)) }
+    func release(_ server: Int) {
+        servers[server].lastUse = loop.now
+        loop.deliver(pool.release(server))
+    }
 
     func observed(_ server: Int, succeeded: Bool) {
         let result = pool.observed(server, succeeded: succeeded, at: loop.now)
@@ -93,11 +118,57 @@ final class ProxyFrontend: ProxySocketOwner {
         loop.deliver(result.grants)
     }
 
-    func setAdmin(_ state: BackendPool.AdminState, of name: String) {
-        guard let server = pool.servers.firstIndex(where: { $0.rules.name == name }) else { return }
+    /// What the operator wants of the server at a place.
+    func setAdmin(_ state: BackendPool.AdminState, of server: Int) {
         let grants = pool.setAdmin(state, of: server)
         if state == .maintenance { dropIdle(server) }
         loop.deliver(grants)
+    }
+
+    func setWeight(_ weight: Int, of server: Int) { loop.deliver(pool.setWeight(weight, of: server)) }
+
+    /// The place of the server with that name; nil when the settings name none.
+    func place(of name: String) -> Int? { pool.order.first { pool.servers[$0].rules.name == name } }
+}
+
+// New settings.
+extension ProxyFrontend {
+    /// Goes on by new settings of the proxy with this name. Servers with the same name and address stay what they are.
+    /// `held` are the places that connections name.
+    func reload(_ new: ProxyConfiguration, log: AccessLog, held: Set<Int>) {
+        configuration = new
+        version += 1
+        self.log = log
+        sourceKey = KeyedHash(key: new.key)
+        cookieName = Array((new.cookieName ?? "").utf8)
+        let before = pool.order
+        let arrivals = new.servers.map { server in
+            BackendPool.Arrival(
+                rules: server.rules,
+                place: before.first {
+                    pool.servers[$0].rules.name == server.rules.name && servers[$0].address == server.address
+                })
+        }
+        let grants = pool.reload(
+            proxy: new.name, method: new.balance, servers: arrivals, health: new.healthRules,
+            queueLimit: new.queueLimit, key: sourceKey, held: held, at: loop.now)
+        for (settings, place) in zip(new.servers, pool.order) {
+            if place == servers.count {
+                servers.append(server(settings, at: place))
+            } else if before.contains(place) {
+                servers[place].setCookie = setCookieText(place)
+            } else {
+                servers[place] = server(settings, at: place)
+            }
+        }
+        for place in before where pool.servers[place].isRemoved { dropIdle(place) }
+        loop.deliver(grants)
+    }
+
+    /// The settings do not name this proxy any more: nobody new comes, and whoever is there finishes.
+    func retire() {
+        listener = nil
+        for place in servers.indices { dropIdle(place) }
     }
 }
 
@@ -105,17 +176,16 @@ final class ProxyFrontend: ProxySocketOwner {
 extension ProxyFrontend {
     /// Keeps a connection for the next request to the server.
     func park(_ socket: ProxySocket, _ server: Int) {
-        guard idle[server].count < configuration.idleLimit, pool.servers[server].health.state == .up else {
-            return loop.close(socket)
-        }
+        guard servers[server].idle.count < configuration.idleLimit, pool.servers[server].mayServe, !isRetired
+        else { return loop.close(socket) }
         socket.owner = self
         socket.deadline = loop.now + configuration.timeouts.idle
-        idle[server].append(socket)
+        servers[server].idle.append(socket)
     }
 
     /// An idle connection to the server that still stands.
     func takeIdle(_ server: Int, owner: any ProxySocketOwner) -> ProxySocket? {
-        while let socket = idle[server].popLast() {
+        while let socket = servers[server].idle.popLast() {
             // What came or ended since the last poll.
             socket.fill()
             if socket.isAtEnd || socket.hasFailed || !socket.input.isEmpty {
@@ -130,8 +200,8 @@ extension ProxyFrontend {
     }
 
     private func dropIdle(_ server: Int) {
-        for socket in idle[server] { loop.close(socket) }
-        idle[server] = []
+        for socket in servers[server].idle { loop.close(socket) }
+        servers[server].idle = []
     }
 
     func ready(_ socket: ProxySocket) {
@@ -141,7 +211,7 @@ extension ProxyFrontend {
     }
 
     func expired(_ socket: ProxySocket) {
-        for server in idle.indices { idle[server].removeAll { $0 === socket } }
+        for server in servers.indices { servers[server].idle.removeAll { $0 === socket } }
         loop.close(socket)
     }
 }
@@ -150,7 +220,7 @@ extension ProxyFrontend {
 extension ProxyFrontend {
     /// Begins the checks that are due.
     func checkServers() {
-        for server in pool.servers.indices where pool.servers[server].health.nextCheck <= loop.now {
+        for server in pool.order where pool.servers[server].health.nextCheck <= loop.now {
             pool.checkBegan(of: server)
             HealthProbe(self, server).start()
         }
@@ -160,5 +230,6 @@ extension ProxyFrontend {
         let result = pool.checked(server, passed: passed, at: loop.now)
         if result.changed, !passed { dropIdle(server) }
         loop.deliver(result.grants)
+        loop.refuse(result.refused)
     }
 }

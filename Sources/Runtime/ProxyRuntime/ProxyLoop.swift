@@ -1,7 +1,6 @@
 import Balancing
 import Basics
 import LinuxSystem
-import Synchronization
 import Telemetry
 
 /// The proxies of this machine: one thread, one poll, all connections.
@@ -20,9 +19,16 @@ final class ProxyLoop {
     private var sockets: [ProxySocket?] = []
     private var turns: [UInt32] = []
     private var freePlaces: [Int] = []
-    private var frontends: [ProxyFrontend] = []
-    private let orders: ProxyOrders
-    private var logs: [ProxyConfiguration.Log: AccessLog] = [:]
+    /// Those of the settings, and before them those that finish after a reload.
+    private(set) var frontends: [ProxyFrontend] = []
+    /// Who takes the connections of a listener, by its token.
+    private var acceptors: [UInt64: any ProxyAcceptor] = [:]
+    private var lastAcceptor: UInt64 = 0
+    /// The tokens of the listeners.
+    private var tokens: [ObjectIdentifier: UInt64] = [:]
+    let orders: ProxyOrders
+    private let write: ([UInt8]) -> Void
+    private(set) var logs: [ProxyConfiguration.Log: AccessLog] = [:]
     private var dates = HTTPDate()
     private var wallNow = (at: Instant(nanoseconds: 0), time: WallTime(seconds: 0, nanoseconds: 0))
     /// Those who wait for a place, by their number in the pools.
@@ -30,27 +36,55 @@ final class ProxyLoop {
     private var nextWaiter: UInt64 = 1
     /// Connections of clients.
     var clientCount = 0
+    let startedAt: Instant
+    /// What the operator wants of servers.
+    var admin: ProxyAdmin
+    let store: ProxyAdminStore?
+    let journal: Journal
 
     init(
         _ configurations: [ProxyConfiguration], listeners: [ProxyListener], orders: ProxyOrders,
-        log write: @escaping ([UInt8]) -> Void
+        admin: ProxyAdmin, store: ProxyAdminStore?, journal: Journal, log write: @escaping ([UInt8]) -> Void
     ) throws(SystemError) {
         poll = try EventPoll()
         now = Instant.now()
-        self.orders = orders
+        startedAt = now
+        (self.orders, self.write, self.admin, self.store, self.journal) = (
+            orders, write, admin, store, journal
+        )
         try poll.add(orders.wake.descriptor.raw, token: 0)
-        for (index, configuration) in configurations.enumerated() {
-            try poll.add(listeners[index].listener.descriptor.raw, token: UInt64(index + 1))
-            // Two proxies that write to one file share its lines.
-            let log: AccessLog
-            if let open = logs[configuration.log] {
-                log = open
-            } else {
-                log = try AccessLog(configuration.log, write: write)
-            }
+        for (configuration, listener) in zip(configurations, listeners) {
+            let log = try openLog(configuration.log)
             logs[configuration.log] = log
-            frontends.append(ProxyFrontend(configuration, listeners[index], loop: self, log: log))
+            let frontend = ProxyFrontend(configuration, listener, loop: self, log: log)
+            try watch(listener, for: frontend)
+            frontends.append(frontend)
         }
+        applyAdmin()
+    }
+
+    /// Two proxies that write to one file share its lines.
+    private func openLog(_ target: ProxyConfiguration.Log) throws(SystemError) -> AccessLog {
+        if let open = logs[target] { return open }
+        return try AccessLog(target, write: write)
+    }
+
+    private func watch(_ listener: ProxyListener, for acceptor: any ProxyAcceptor) throws(SystemError) {
+        let token = try addAcceptor(acceptor, listener.listener.descriptor.raw)
+        tokens[ObjectIdentifier(listener)] = token
+    }
+
+    /// The listener is on its way out: nobody takes its connections any more.
+    private func forget(_ listener: ProxyListener) {
+        if let token = tokens.removeValue(forKey: ObjectIdentifier(listener)) { acceptors[token] = nil }
+    }
+
+    /// Begins to watch a listening socket.
+    func addAcceptor(_ acceptor: any ProxyAcceptor, _ descriptor: Int32) throws(SystemError) -> UInt64 {
+        try poll.add(descriptor, token: lastAcceptor + 1)
+        lastAcceptor += 1
+        acceptors[lastAcceptor] = acceptor
+        return lastAcceptor
     }
 
     /// Runs until an order says stop.
@@ -65,7 +99,7 @@ final class ProxyLoop {
                 if event.token == 0 {
                     orders.wake.drain()
                 } else if event.token < 1 << 32 {
-                    frontends[Int(event.token) - 1].accept()
+                    acceptors[event.token]?.accept()
                 } else if let socket = socket(event.token) {
                     socket.note(event)
                     socket.owner?.ready(socket)
@@ -109,11 +143,10 @@ final class ProxyLoop {
                 owner.rest(socket)
             }
         }
-        for frontend in frontends {
-            frontend.checkServers()
-            // An accept that failed for want of descriptors left connections that no event tells of again.
-            frontend.accept()
-        }
+        for frontend in frontends { frontend.checkServers() }
+        frontends.removeAll { $0.isRetired && $0.clientCount == 0 }
+        // An accept that failed for want of descriptors left connections that no event tells of again.
+        for acceptor in acceptors.values { acceptor.accept() }
     }
 
     private func takeOrders() -> Bool {
@@ -122,9 +155,10 @@ final class ProxyLoop {
             case .stop: return false
             case .reopenLogs: reopenLogs()
             case .setAdmin(let proxy, let server, let state):
-                for frontend in frontends where frontend.configuration.name == proxy {
-                    frontend.setAdmin(state, of: server)
-                }
+                setAdmin(state, of: server, in: proxy) { _ in }
+            case .ask(let request, let reply): answer(request, reply)
+            case .reload(let configurations, let reply):
+                reply(Result { () throws(ProxyError) in try reload(configurations) })
             }
         }
         return true
@@ -180,47 +214,126 @@ final class ProxyLoop {
     func deliver(_ grants: [BackendPool.Grant]) {
         for grant in grants { waiters.removeValue(forKey: grant.waiter)?.placed(on: grant.server) }
     }
+
+    /// Tells those who waited that there is no server.
+    func refuse(_ refused: [UInt64]) {
+        for waiter in refused { waiters.removeValue(forKey: waiter)?.refused() }
+    }
+
+    /// What every connection has to do with servers; a client's own connection tells it once.
+    func forEachHold(_ body: (ProxyHold) -> Void) {
+        for case .some(let socket) in sockets {
+            if let hold = socket.owner?.hold { body(hold) }
+        }
+    }
+}
+
+// New settings.
+extension ProxyLoop {
+    /// Goes on by new settings: all of them, or as if nothing had been asked. A listener whose address stays is never
+    /// closed; what may fail comes before the first change.
+    private func reload(
+        _ configurations: [ProxyConfiguration]
+    ) throws(ProxyError) -> [String: SocketAddress] {
+        let current = frontends.filter { !$0.isRetired }
+        var listeners: [ProxyListener] = []
+        var newLogs: [ProxyConfiguration.Log: AccessLog] = [:]
+        for configuration in configurations {
+            do throws(SystemError) {
+                if newLogs[configuration.log] == nil {
+                    newLogs[configuration.log] = try openLog(configuration.log)
+                }
+            } catch {
+                throw .cannotLog(proxy: configuration.name, error)
+            }
+            do throws(SystemError) {
+                let kept = current.first { $0.listener?.requested == configuration.listen }?.listener
+                if let kept {
+                    listeners.append(kept)
+                } else {
+                    listeners.append(try ProxyListener(configuration.listen))
+                }
+            } catch {
+                throw .cannotListen(proxy: configuration.name, error)
+            }
+        }
+        try watchNew(listeners)
+        // Nothing fails from here on. Who has connected to an address that goes is still taken.
+        for frontend in current {
+            guard let listener = frontend.listener, !listeners.contains(where: { $0 === listener }) else {
+                continue
+            }
+            frontend.accept()
+            forget(listener)
+        }
+        swap(to: configurations, listeners, newLogs, from: current)
+        var addresses: [String: SocketAddress] = [:]
+        for (configuration, listener) in zip(configurations, listeners) {
+            addresses[configuration.name] = listener.listener.localAddress
+        }
+        return addresses
+    }
+
+    /// All of the new ones, or none.
+    private func watchNew(_ listeners: [ProxyListener]) throws(ProxyError) {
+        var begun: [ProxyListener] = []
+        for listener in listeners where tokens[ObjectIdentifier(listener)] == nil {
+            do throws(SystemError) {
+                try watch(listener, for: NobodyAccepts())
+                begun.append(listener)
+            } catch {
+                for listener in begun { forget(listener) }
+                throw .system(error)
+            }
+        }
+    }
+
+    private func swap(
+        to configurations: [ProxyConfiguration], _ listeners: [ProxyListener],
+        _ newLogs: [ProxyConfiguration.Log: AccessLog], from current: [ProxyFrontend]
+    ) {
+        var held: [ObjectIdentifier: Set<Int>] = [:]
+        forEachHold { held[ObjectIdentifier($0.frontend), default: []].formUnion($0.places) }
+        for log in logs.values { log.flush() }
+        logs = newLogs
+        var next: [ProxyFrontend] = []
+        for (configuration, listener) in zip(configurations, listeners) {
+            guard let log = logs[configuration.log] else { continue }
+            let frontend: ProxyFrontend
+            if let known = current.first(where: { $0.configuration.name == configuration.name }) {
+                frontend = known
+                frontend.listener = listener
+                frontend.reload(configuration, log: log, held: held[ObjectIdentifier(frontend)] ?? [])
+            } else {
+                frontend = ProxyFrontend(configuration, listener, loop: self, log: log)
+            }
+            if let token = tokens[ObjectIdentifier(listener)] { acceptors[token] = frontend }
+            next.append(frontend)
+        }
+        for frontend in current where !next.contains(where: { $0 === frontend }) { frontend.retire() }
+        frontends = frontends.filter(\.isRetired) + next
+        applyAdmin()
+        for frontend in next {
+            frontend.checkServers()
+            frontend.accept()
+        }
+    }
+}
+
+/// Who takes the connections of a listening socket.
+protocol ProxyAcceptor: AnyObject {
+    /// Takes every connection that waits.
+    func accept()
+}
+
+/// Of a listener that is not in use yet.
+private final class NobodyAccepts: ProxyAcceptor {
+    func accept() {}
 }
 
 /// Who waits for a place at a server.
 protocol ProxyWaiter: AnyObject {
     func placed(on server: Int)
-}
-
-/// What other threads ask of the loop.
-final class ProxyOrders: Sendable {
-    enum Order: Sendable {
-        case stop
-        case reopenLogs
-        case setAdmin(proxy: String, server: String, BackendPool.AdminState)
-    }
-
-    let wake: EventCounter
-    private let waiting = Mutex<[Order]>([])
-
-    init() throws(SystemError) { wake = try EventCounter() }
-
-    func give(_ order: Order) {
-        waiting.withLock { $0.append(order) }
-        wake.signal()
-    }
-
-    func take() -> [Order] {
-        waiting.withLock { waiting in
-            defer { waiting = [] }
-            return waiting
-        }
-    }
-}
-
-/// Holds the listening socket of one proxy.
-final class ProxyListener: Sendable {
-    let listener: SocketListener
-
-    init(_ address: SocketAddress) throws(SystemError) {
-        var options = SocketOptions()
-        // The other machine of a pair has the address while this one waits: no reason not to start.
-        options.bindsAbsentAddress = true
-        listener = try SocketListener(tcp: address, backlog: 1024, options: options)
-    }
+    /// There is no server, and none will come.
+    func refused()
 }

@@ -1,44 +1,87 @@
 import Balancing
 import Basics
+import ControlPlane
 import Glibc
 import LinuxSystem
 import SecureChannel
 public import Settings
+public import Telemetry
 import WitnessRuntime
 
 /// `tandem proxy`: the settings' proxies, until a signal ends them.
 public enum ProxyProcess {
-    /// Runs all proxies of the settings until SIGTERM or SIGINT; SIGUSR1 opens the files of access logs anew. Call it
-    /// before any other thread starts.
-    public static func run(settings: Settings) throws(ProxyError) {
-        guard !settings.proxies.isEmpty else { throw .nothingToDo(file: settings.file) }
-        let key: [UInt8]
-        do throws(SecretFileError) {
-            // The same on every machine of the cluster, so that each honours the cookies of the other.
-            key = try SecretFile.load(settings.secretPath).messageKey(
-                cluster: settings.cluster, purpose: "proxy cookies")
-        } catch {
-            throw .secret("\(error)")
-        }
+    /// The path of the proxies' control socket; a node and a witness on the same machine have others.
+    public static func controlSocketPath(_ settings: Settings) -> String { "\(settings.runDirectory)/proxy" }
+
+    /// Runs all proxies of the settings until SIGTERM or SIGINT; SIGUSR1 opens the files of access logs anew, SIGHUP reads
+    /// the settings anew. Call it before any other thread starts.
+    public static func run(settings: Settings, journal: Journal) throws(ProxyError) {
+        let configurations = try configurations(settings)
         let signals: SignalWatch
+        let store: ProxyAdminStore
         do throws(SystemError) {
-            signals = try SignalWatch([SIGTERM, SIGINT, SIGUSR1])
+            signals = try SignalWatch([SIGTERM, SIGINT, SIGUSR1, SIGHUP])
+            store = try ProxyAdminStore(path: "\(settings.stateDirectory)/proxy.admin")
         } catch {
             throw .system(error)
         }
-        let server = try ProxyServer(settings.proxies.compactMap { configuration($0, key: key) })
+        let server = try ProxyServer(configurations, store: store, journal: journal)
+        let handler = ProxyControl(server, settings: settings, journal: journal)
+        let control: ControlServer
+        do throws(ControlError) {
+            control = try ControlServer(
+                path: controlSocketPath(settings), journal: journal, handler: handler)
+        } catch {
+            throw .control("\(error)")
+        }
         let outcome: Result<Void, ProxyError>
         do throws(SystemError) {
+            let keeping = try SystemThread(name: "admin") { store.run() }
+            let serving = try SystemThread(name: "control") { control.run() }
             let watch = try SystemThread(name: "signals") {
-                signals.run(repeated: SIGUSR1, again: { server.reopenLogs() }) { server.stop() }
+                signals.run(repeated: [
+                    SIGUSR1: { server.reopenLogs() }, SIGHUP: { handler.reload { _ in } },
+                ]) { server.stop() }
             }
             outcome = Result { () throws(ProxyError) in try server.run { AccessLog.write($0, to: 1) } }
+            control.stop()
             signals.stop()
             watch.join()
+            serving.join()
+            store.stop()
+            keeping.join()
         } catch {
             throw .system(error)
         }
         try outcome.get()
+    }
+
+    /// All proxies of the settings, as the loop takes them.
+    static func configurations(_ settings: Settings) throws(ProxyError) -> [ProxyConfiguration] {
+        guard !settings.proxies.isEmpty else { throw .nothingToDo(file: settings.file) }
+        let key = try key(settings)
+        return settings.proxies.compactMap { configuration($0, key: key) }
+    }
+
+    /// The key of cookies and source hashes, the same on every machine of the cluster, so that each honours the cookies of
+    /// the other. Cookies need the secret. A source hash without it is the same on every machine too, and guessed by
+    /// whoever wants to: that harms nobody.
+    private static func key(_ settings: Settings) throws(ProxyError) -> [UInt8] {
+        let sticky = settings.proxies.first { $0.sticky == .cookie }
+        let needsKey = sticky != nil || settings.proxies.contains { $0.balance == .source }
+        guard needsKey else { return [UInt8](repeating: 0, count: 16) }
+        do throws(SecretFileError) {
+            return try SecretFile.load(settings.secretPath).messageKey(
+                cluster: settings.cluster, purpose: "proxy cookies")
+        } catch {
+            guard let sticky else {
+                if case .missing = error { return [UInt8](repeating: 0, count: 16) }
+                throw .secret("\(error)")
+            }
+            throw .secret(
+                "the proxy '\(sticky.name)' has 'sticky: cookie', and its cookies are made with the cluster's secret: \(error)"
+            )
+        }
     }
 
     /// What the settings say, as the loop takes it.

@@ -1,36 +1,59 @@
 public import Balancing
+public import ControlPlane
 public import LinuxSystem
+import Synchronization
+public import Telemetry
 
 /// The proxies of one machine, listening from the moment that this exists and serving while `run` runs.
 public final class ProxyServer: Sendable {
     private let configurations: [ProxyConfiguration]
-    private let listeners: [ProxyListener]
+    /// Until `run` takes them: one that a reload leaves out must close.
+    private let listeners: Mutex<[ProxyListener]>
+    private let addresses: Mutex<[String: SocketAddress]>
     private let orders: ProxyOrders
+    private let store: ProxyAdminStore?
+    private let journal: Journal
 
-    /// Listens for all of them, or for none.
-    public init(_ configurations: [ProxyConfiguration]) throws(ProxyError) {
+    /// Listens for all of them, or for none. What the operator wants of servers is kept in `store`, which runs on a
+    /// thread of its own, and read from there.
+    public init(
+        _ configurations: [ProxyConfiguration], store: ProxyAdminStore? = nil,
+        journal: Journal = Journal(logger: nil)
+    ) throws(ProxyError) {
         self.configurations = configurations
+        self.store = store
+        self.journal = journal
         var listeners: [ProxyListener] = []
+        var addresses: [String: SocketAddress] = [:]
         for configuration in configurations {
             do throws(SystemError) {
-                listeners.append(try ProxyListener(configuration.listen))
+                let listener = try ProxyListener(configuration.listen)
+                addresses[configuration.name] = listener.listener.localAddress
+                listeners.append(listener)
             } catch {
                 throw .cannotListen(proxy: configuration.name, error)
             }
         }
-        self.listeners = listeners
+        self.listeners = Mutex(listeners)
+        self.addresses = Mutex(addresses)
         do throws(SystemError) { orders = try ProxyOrders() } catch { throw .system(error) }
     }
 
     /// Where a proxy listens, with the port that the kernel chose; nil when there is none of that name.
-    public func address(of proxy: String) -> SocketAddress? {
-        configurations.firstIndex { $0.name == proxy }.flatMap { listeners[$0].listener.localAddress }
-    }
+    public func address(of proxy: String) -> SocketAddress? { addresses.withLock { $0[proxy] } }
 
     /// Serves until `stop`; `log` gets whole lines of the access log, many at once.
     public func run(log: @escaping ([UInt8]) -> Void) throws(ProxyError) {
+        let listeners = listeners.withLock { listeners in
+            defer { listeners = [] }
+            return listeners
+        }
+        let admin = store?.load(journal: journal) ?? ProxyAdmin()
         do throws(SystemError) {
-            try ProxyLoop(configurations, listeners: listeners, orders: orders, log: log).run()
+            try ProxyLoop(
+                configurations, listeners: listeners, orders: orders, admin: admin, store: store,
+                journal: journal, log: log
+            ).run()
         } catch {
             throw .system(error)
         }
@@ -45,5 +68,22 @@ public final class ProxyServer: Sendable {
     /// What the operator wants of one server. From any thread.
     public func setAdmin(_ state: BackendPool.AdminState, proxy: String, server: String) {
         orders.give(.setAdmin(proxy: proxy, server: server, state))
+    }
+
+    /// Goes on by new settings, or by the old ones when one of the new cannot be: no connection ends either way. `reply`
+    /// is called on the proxies' thread. From any thread.
+    public func reload(
+        _ configurations: [ProxyConfiguration], reply: @escaping @Sendable (Result<Void, ProxyError>) -> Void
+    ) {
+        orders.give(
+            .reload(configurations) { [weak self] result in
+                if case .success(let addresses) = result { self?.addresses.withLock { $0 = addresses } }
+                reply(result.map { _ in })
+            })
+    }
+
+    /// A request of the control socket; `reply` is called by any thread. From any thread.
+    public func ask(_ request: ControlRequest, reply: @escaping @Sendable (ControlReply) -> Void) {
+        orders.give(.ask(request, reply))
     }
 }

@@ -9,10 +9,25 @@ protocol ProxySocketOwner: AnyObject {
     func expired(_ socket: ProxySocket)
     /// Nothing has happened for a while: memory that is not in use may be given back.
     func rest(_ socket: ProxySocket)
+    /// The places of servers that it names; nil for none.
+    var hold: ProxyHold? { get }
 }
 
 extension ProxySocketOwner {
     func rest(_ socket: ProxySocket) { socket.trim() }
+    var hold: ProxyHold? { nil }
+}
+
+/// What a connection has to do with servers.
+struct ProxyHold {
+    let frontend: ProxyFrontend
+    /// Places that it names: no new server may get one of them.
+    var places: Set<Int>
+    /// The client, and the server that has it in service; nil for other connections.
+    var client: SocketAddress?
+    var inService: Int?
+    /// The server that a client's kept connection goes back to by its cookie.
+    var returning: Int?
 }
 
 /// One connection with what has been read from it and what is still to be written.

@@ -55,10 +55,18 @@ final class TCPSession: ProxySocketOwner, ProxyWaiter {
         waiter = 0
         client.deadline = .never
         line.times.queue = milliseconds
-        line.server = frontend.serverTexts[server]
+        line.server = frontend.servers[server].text
         origin = frontend.connect(to: server, owner: self, patience: timeouts.connect)
         if origin == nil { connectFailed("SC") }
     }
+
+    var hold: ProxyHold? {
+        ProxyHold(
+            frontend: frontend, places: Set([server].compactMap(\.self)), client: client.peer,
+            inService: server)
+    }
+
+    func refused() { end("SC") }
 
     private var milliseconds: Int { Int(loop.now.since(begun).wholeMilliseconds) }
 

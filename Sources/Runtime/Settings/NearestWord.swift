@@ -36,3 +36,11 @@ enum NearestWord {
         return candidates.isEmpty ? "" : "; valid here: \(candidates.joined(separator: ", "))"
     }
 }
+
+extension Settings {
+    /// `; did you mean 'x'?` or, when nothing is near, the words that are valid: the end of a sentence that refuses a
+    /// name.
+    public static func hint(for word: String, in candidates: [String]) -> String {
+        NearestWord.hint(for: word, in: candidates)
+    }
+}

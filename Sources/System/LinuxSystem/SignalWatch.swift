@@ -11,9 +11,9 @@ public final class SignalWatch: Sendable {
         end = try EventCounter()
     }
 
-    /// Calls `body` at the first signal, and `again` at each that is `repeated`, which is not the first then; returns
-    /// after `body`, or after `stop`.
-    public func run(repeated: Int32? = nil, again: () -> Void = {}, _ body: () -> Void) {
+    /// Calls `body` at the first signal that is not `repeated`, and at each that is what stands beside it; returns after
+    /// `body`, or after `stop`.
+    public func run(repeated: [Int32: () -> Void] = [:], _ body: () -> Void) {
         var poll = PollSet()
         poll.add(signals.descriptor.raw, .readable)
         let ending = poll.add(end.descriptor.raw, .readable)
@@ -21,7 +21,7 @@ public final class SignalWatch: Sendable {
             while true {
                 try poll.wait(until: .never)
                 while let signal = try signals.next() {
-                    guard signal == repeated else { return body() }
+                    guard let again = repeated[signal] else { return body() }
                     again()
                 }
                 if poll.ready(at: ending).contains(.readable) { return }
