@@ -8,6 +8,8 @@ public struct LabSettings: Sendable {
     public var mounts = true
     /// Whether the group exports its mount over NFS, to the machines' network.
     public var exports = false
+    /// Whether the nodes also run the pair of proxies behind a second address (`LabWeb`).
+    public var hasPair = false
     /// Seconds without a verdict until frozen requests are answered EIO.
     public var freezeSeconds = 5
     /// Seconds that a restarted node looks for the other one first.
@@ -52,7 +54,7 @@ public struct LabSettings: Sendable {
         state-directory: \(disk)/state
         \(more)groups:
         \(hasVolume ? volumeGroup(disk: disk) : addressGroup)
-        """
+        """ + (hasPair ? LabWeb.groupText + LabWeb.proxyText(log: "\(disk)/access.log") : "")
     }
 
     private func volumeGroup(disk: String) -> String {
@@ -69,6 +71,7 @@ public struct LabSettings: Sendable {
     }
 
     private var addressGroup: String {
+        if hasPair { return "" }
         let preferred = prefer.isEmpty ? "" : ", prefer: \(prefer)"
         return "  \(Self.addressGroup): { address: \(LabNetwork.virtualAddress)/24\(preferred) }\n"
     }

@@ -59,6 +59,7 @@ public struct LabTopology: Sendable {
             let made = try verb(["init"], on: node, limit: .seconds(60))
             guard made.status == 0 else { throw LabError("tandem init on \(node): \(made.output)") }
         }
+        if settings.hasPair { try startWebServers() }
         for node in ["node1", "node2"] { try startDaemon(node) }
     }
 
@@ -81,6 +82,7 @@ public struct LabTopology: Sendable {
             : ["node", "--settings", directory.settings, "--node", name]
         _ = try machine(name).launch(
             [product] + words, log: directory.daemonLog(name), environment: environment)
+        if name != "witness", hasPair { try startProxy(name) }
     }
 
     /// Runs a verb of the product on a node.
@@ -120,6 +122,7 @@ public struct LabTopology: Sendable {
         if one.first == nil {
             try one.start()
             try network.attach(one)
+            if name == "client", hasPair { try startWebServers() }
         }
         if Self.daemonNames.contains(name) && daemonProcesses(name).isEmpty { try startDaemon(name) }
     }
