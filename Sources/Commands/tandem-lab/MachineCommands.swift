@@ -18,6 +18,7 @@ struct Up: ParsableCommand {
         switch options.backend {
         case .netns:
             let lab = try options.lab()
+            settings.hasPair = true
             try lab.raise()
             if !bare { try lab.install(settings) }
         case .vm:

@@ -57,7 +57,7 @@ public struct WebClient: Sendable {
         }
         var answer: [UInt8] = []
         while answer.count < 65536 {
-            switch try stream.read(appendingTo: &answer, limit: 65536) {
+            switch try stream.read(appendingTo: &answer, limit: 2048) {
             case .moved: break
             case .ended: return answer
             case .wouldBlock: guard try wait(stream, .readable, deadline) else { return nil }

@@ -32,7 +32,7 @@ public enum WebOrigin {
         var poll = PollSet()
         poll.add(stream.descriptor.raw, .readable)
         while !request.suffix(4).elementsEqual([13, 10, 13, 10]) {
-            switch try stream.read(appendingTo: &request, limit: 65536) {
+            switch try stream.read(appendingTo: &request, limit: 2048) {
             case .moved: break
             case .ended: return
             case .wouldBlock: guard try poll.wait(until: deadline) > 0 else { return }
