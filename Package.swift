@@ -154,8 +154,8 @@ let package = Package(
         tests(
             "ProxyRuntimeTests",
             [
-                "Basics", "Balancing", "HTTPFraming", "LinuxSystem", "Settings", "Telemetry", "ControlPlane",
-                "ProxyRuntime",
+                "Basics", "Balancing", "HTTPFraming", "LinuxSystem", "ProxyReport", "Settings", "Telemetry",
+                "ControlPlane", "ProxyRuntime",
             ]),
         .testTarget(
             name: "HTTPFramingTests", dependencies: ["Basics", "HTTPFraming"], path: "Tests/HTTPFramingTests",

@@ -118,7 +118,7 @@ struct ProxyTrafficTests {
             servers: [.init(rules: .init(name: "b"), place: 1), .init(rules: .init(name: "c"), place: nil)],
             health: ServerHealth.Rules(), queueLimit: 1, key: key, held: [], at: at(9))
         var new = old
-        new.reload(pool, fresh: [2], at: at(9))
+        new.reload(pool, fresh: [2], isTCP: false, at: at(9))
         #expect(pool.order.map { new.servers[$0].name } == ["b", "c"])
         #expect(pool.order.map { new.servers[$0].counters.requests } == [1, 0])
         #expect(new.all.requests == 1 && new.clients.total == 1)

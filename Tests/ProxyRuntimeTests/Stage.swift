@@ -41,7 +41,10 @@ final class Stage {
         configuration.check = .off
         change(&configuration)
         let box = try LogBox()
-        let proxy = try ProxyServer([configuration])
+        let page = StatisticsConfiguration(
+            listen: listen, user: "admin", password: "s3cret", refresh: 5,
+            key: [UInt8](repeating: 9, count: 16))
+        let proxy = try ProxyServer([configuration], statistics: page)
         let threads = ThreadBox()
         for server in servers {
             threads.all.append(.init(try SystemThread(name: server.name) { server.run() }))
@@ -72,6 +75,22 @@ final class Stage {
         guard let address = proxy.address(of: "web") else { throw TestFailure("the proxy listens nowhere") }
         return try LittleClient(address)
     }
+
+    /// A client of the statistics page, for one request.
+    func reader() throws -> LittleClient {
+        guard let address = proxy.statisticsAddress else { throw TestFailure("there is no page") }
+        return try LittleClient(address)
+    }
+
+    /// Asks the page with user and password.
+    func page(_ target: String, _ fields: String = "", method: String = "GET", body: String = "") throws
+        -> Answer
+    {
+        try reader().get(target, "Authorization: \(Self.right)\r\n\(fields)", method: method, body: body)
+    }
+
+    /// admin:s3cret
+    static let right = "Basic YWRtaW46czNjcmV0"
 
     /// The access log, as soon as it has that many lines.
     func lines(_ count: Int) throws -> [String] {

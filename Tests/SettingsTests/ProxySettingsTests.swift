@@ -38,6 +38,65 @@ struct ProxySettingsTests {
         #expect(try Settings.parse(text: example, file: "t.yaml").proxies.isEmpty)
     }
 
+    @Test("may write their log to syslog, here or on another machine")
+    func syslog() throws {
+        let log = { (word: String) in
+            let text = Self.written.replacing("log: /var/log/web.log", with: "log: \(word)")
+            return try Settings.parse(text: example + "\n" + text, file: "t.yaml").proxies[1].log
+        }
+        #expect(try log("syslog") == .syslog)
+        guard case .syslogServer(let server) = try log("syslog:192.168.56.13:514") else {
+            Issue.record("no server")
+            return
+        }
+        #expect("\(server)" == "192.168.56.13:514")
+    }
+
+    @Test("have a page with user and password, which is nowhere else")
+    func statistics() throws {
+        func read(_ text: String) throws -> Settings {
+            try Settings.parse(text: example + "\n" + Self.written + text, file: "t.yaml")
+        }
+        #expect(try read("").statistics == nil)
+        let settings = try read("statistics: { user: admin, password: s3cret }")
+        let page = try #require(settings.statistics)
+        #expect(
+            "\(page.listen)" == "127.0.0.1:8404" && page.user == "admin" && page.password == .text("s3cret"))
+        #expect(page.refresh == .seconds(5))
+        #expect(!settings.canonicalLines.contains { $0.contains("s3cret") })
+        let other = try read(
+            "statistics: { listen: 0.0.0.0:9000, user: a, password-file: /etc/tandem/page, refresh: 0s }")
+        #expect(other.statistics?.password == .file("/etc/tandem/page"))
+        #expect(other.statistics?.refresh == .seconds(0))
+    }
+
+    @Test(
+        "do not take a page without a user and one password",
+        arguments: [
+            ("{ password: x }", "'statistics.user' is missing; expected the user's name, without a colon"),
+            ("{ user: a }", "'statistics' has no password; expected the password in 'password',"),
+            (
+                "{ user: a, password: x, password-file: /x }",
+                "'statistics' has two passwords; expected the password"
+            ),
+            ("{ user: 'a:b', password: x }", "'statistics.user' must be the user's name, without a colon"),
+            (
+                "{ user: a, password: \"x\\ty\" }",
+                "'statistics.password' must be 1 to 128 characters that can be typed"
+            ),
+            ("{ user: a, password: '' }", "'statistics.password' must be the password"),
+            (
+                "{ user: a, password: x, listen: 0.0.0.0:80 }",
+                "'statistics.listen' is the address of the proxy 'web'"
+            ),
+            ("{ user: a, password-file: x }", "'statistics.password-file' must be"),
+            ("{ user: a, password: x, pasword: y }", "unknown key 'pasword' in 'statistics'"),
+        ])
+    func refusedStatistics(_ text: String, _ message: String) throws {
+        let found = messages(example + "\n" + Self.written + "statistics: " + text)
+        #expect(found.count == 1 && found[0].contains(message), "\(found)")
+    }
+
     @Test(
         "are refused with the place and what was expected",
         arguments: [
@@ -73,8 +132,13 @@ struct ProxySettingsTests {
             ),
             (
                 "log: /var/log/web.log", "log: web.log",
-                "t.yaml:22:10: 'proxies.web.log' must be stdout, none or the absolute path of a file, found"
-                    + " 'web.log'"
+                "t.yaml:22:10: 'proxies.web.log' must be stdout, none, syslog, syslog:ADDRESS:PORT or the absolute"
+                    + " path of a file, found 'web.log'"
+            ),
+            (
+                "log: /var/log/web.log", "log: syslog:loghost:514",
+                "t.yaml:22:10: 'proxies.web.log' must be stdout, none, syslog, syslog:ADDRESS:PORT or the absolute"
+                    + " path of a file, found 'loghost:514'"
             ),
             (
                 "127.0.0.1:25", "0.0.0.0:80",

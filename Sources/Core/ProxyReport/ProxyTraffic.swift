@@ -43,7 +43,7 @@ public struct ProxyTraffic: Sendable {
     public private(set) var all = TrafficCounters()
     /// The proxy as a whole: down while no server may serve.
     public private(set) var clock: StateClock
-    private let isTCP: Bool
+    private var isTCP: Bool
 
     public init(servers: [String], isTCP: Bool, at now: Instant) {
         self.servers = servers.map { Server(name: $0, clock: StateClock(at: now)) }
@@ -138,7 +138,8 @@ public struct ProxyTraffic: Sendable {
     }
 
     /// Goes on counting after a reload: `fresh` are the places of `pool` that new servers have taken.
-    public mutating func reload(_ pool: BackendPool, fresh: [Int], at now: Instant) {
+    public mutating func reload(_ pool: BackendPool, fresh: [Int], isTCP: Bool, at now: Instant) {
+        self.isTCP = isTCP
         for place in pool.servers.indices {
             let new = Server(name: pool.servers[place].rules.name, clock: StateClock(at: now))
             if place == servers.count {

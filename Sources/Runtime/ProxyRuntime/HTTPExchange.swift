@@ -32,7 +32,10 @@ struct HTTPExchange {
     var responseBody = BodyParser(.none)
     var responseFraming = ResponseRewrite.Framing.none
     var status = -1
+    /// To the client.
     var bytes: UInt64 = 0
+    /// From the client.
+    var bytesIn: UInt64 = 0
     var ending = "--"
 
     init(at now: Instant) { begun = now }

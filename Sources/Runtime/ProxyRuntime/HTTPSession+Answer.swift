@@ -1,6 +1,7 @@
 import Balancing
 import Basics
 import HTTPFraming
+import ProxyReport
 
 // What the proxy itself says, how a connection ends, and the line in the log.
 extension HTTPSession {
@@ -19,6 +20,8 @@ extension HTTPSession {
             guard let server else { return false }
             if let origin { loop.close(origin) }
             origin = nil
+            frontend.traffic.retried(server)
+            note(.sentAgain(server: frontend.servers[server].text), nil)
             connect(to: server, fresh: true)
             return true
         case .goOn, .moveOn, .forward, .forwardInterim, .dropInterim, .switchProtocols, .finished: return true
@@ -39,7 +42,7 @@ extension HTTPSession {
             ("\r\nContent-Type: text/plain\r\nContent-Length: \(body.utf8.count)\r\n"
                 + "Cache-Control: no-cache\r\nConnection: close\r\n\r\n\(body)").utf8)
         exchange.bytes = UInt64(client.pending - before)
-        writeLine()
+        conclude()
         releaseOrigin(keep: false)
         phase = .lingering
         client.deadline = loop.now + timeouts.client
@@ -77,21 +80,33 @@ extension HTTPSession {
         return came
     }
 
-    func writeLine() {
-        guard frontend.log.isOn else { return }
+    /// The request is over: it is counted, and its line goes to the log.
+    func conclude() {
         let now = loop.now
         func milliseconds(_ from: Instant?, _ to: Instant?) -> Int {
             guard let from, let to else { return -1 }
             return Int(to.since(from).wholeMilliseconds)
         }
+        var times = AccessLine.Times()
+        times.queue = milliseconds(exchange.headEnd, exchange.queueEnd)
+        times.connect = milliseconds(exchange.queueEnd, exchange.connectEnd)
+        times.response = milliseconds(exchange.connectEnd, exchange.responseStart)
+        times.total = milliseconds(exchange.begun, now)
+        frontend.traffic.ended(
+            TrafficRecord(
+                server: exchange.lastServer, status: exchange.status, isFromServer: exchange.hasResponse,
+                bytesIn: exchange.bytesIn, bytesOut: exchange.bytes,
+                times: (times.queue, times.connect, times.response, times.total), ending: exchange.ending))
+        guard frontend.log.isOn else { return }
+        times.request = milliseconds(exchange.begun, exchange.headEnd)
+        writeLine(times)
+    }
+
+    private func writeLine(_ times: AccessLine.Times) {
         var line = AccessLine(
             client: clientText, accepted: loop.wallTime(of: exchange.begun), proxy: frontend.nameText)
         if let last = exchange.lastServer { line.server = frontend.servers[last].text }
-        line.times.request = milliseconds(exchange.begun, exchange.headEnd)
-        line.times.queue = milliseconds(exchange.headEnd, exchange.queueEnd)
-        line.times.connect = milliseconds(exchange.queueEnd, exchange.connectEnd)
-        line.times.response = milliseconds(exchange.connectEnd, exchange.responseStart)
-        line.times.total = milliseconds(exchange.begun, now)
+        line.times = times
         line.status = exchange.status
         line.bytes = exchange.bytes
         line.ending = exchange.ending
@@ -141,7 +156,11 @@ extension HTTPSession {
     private func move(from source: ProxySocket, to sink: ProxySocket) -> Bool {
         var moved = source.fill()
         if !source.input.isEmpty, sink.pending < ProxySocket.outputMaximum {
-            if sink === client { exchange.bytes += UInt64(source.input.count) }
+            if sink === client {
+                exchange.bytes += UInt64(source.input.count)
+            } else {
+                exchange.bytesIn += UInt64(source.input.count)
+            }
             sink.output += source.input
             source.consume(source.input.count)
             moved = true

@@ -59,6 +59,7 @@ extension HTTPSession {
                 moved = true
             case .incomplete:
                 cursor = client.input.count
+                exchange.bytesIn += UInt64(cursor)
                 client.consume(cursor)
                 // RFC 9112 8: a request whose body ends early is refused, and its server not left to guess.
                 if client.isAtEnd { _ = perform(.clientLost) }
@@ -66,6 +67,7 @@ extension HTTPSession {
             case .refused(let fault): return perform(.requestRefused(fault))
             }
         }
+        exchange.bytesIn += UInt64(cursor)
         client.consume(cursor)
         return moved
     }
@@ -173,7 +175,7 @@ extension HTTPSession {
             case .finished(let keepsClient, let keepsServer) = exchange.rules.handle(
                 .responseEnded(serverIsClean: isClean))
         else { return }
-        writeLine()
+        conclude()
         requestParser.reset()
         client.deadline = loop.now + (keepsClient ? timeouts.idle : timeouts.client)
         phase = keepsClient ? .head : .lingering

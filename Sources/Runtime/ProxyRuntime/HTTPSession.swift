@@ -2,6 +2,7 @@ import Balancing
 import Basics
 import HTTPFraming
 import LinuxSystem
+import ProxyReport
 import Telemetry
 
 /// One client's connection in HTTP mode: request after request, each placed for itself.
@@ -83,6 +84,7 @@ final class HTTPSession: ProxySocketOwner, ProxyWaiter {
 
     func refused() {
         waiter = 0
+        note(.noServer(frontend.pool.shortage()), nil)
         _ = perform(.noServer)
         advance()
     }
@@ -91,6 +93,7 @@ final class HTTPSession: ProxySocketOwner, ProxyWaiter {
         guard loop.adopt(client, owner: self) else { return }
         loop.clientCount += 1
         frontend.clientCount += 1
+        frontend.traffic.connected(count: frontend.clientCount, at: loop.now)
         // Who connects and says nothing has as long as who has begun.
         client.deadline = loop.now + timeouts.head
     }
@@ -165,6 +168,8 @@ final class HTTPSession: ProxySocketOwner, ProxyWaiter {
         let head = requestParser.head
         let now = loop.now
         client.withInput { exchange.take(head, $0, at: now) }
+        exchange.bytesIn = UInt64(head.length)
+        frontend.traffic.requestCame(at: now)
         let action = exchange.rules.take(request: head)
         if action != .goOn { return perform(action) }
         if frontend.isRetired { exchange.rules.endClient() }
@@ -202,16 +207,37 @@ final class HTTPSession: ProxySocketOwner, ProxyWaiter {
         let sticky = exchange.sticky == avoiding ? nil : exchange.sticky
         phase = .waiting
         switch frontend.pool.place(waiter, sticky: sticky, source: source, avoiding: avoiding) {
-        case .placed(let server, _): placed(on: server)
+        case .placed(let server, let reason):
+            note(.placed(server: frontend.servers[server].text, reason), avoiding)
+            frontend.traffic.placed(on: server, isSticky: reason == .sticky, at: loop.now)
+            go(to: server)
         case .waits:
+            note(.waits, avoiding)
             loop.waiters[waiter] = self
             client.deadline = loop.now + timeouts.connect
-        case .queueFull: _ = perform(.queueFull)
-        case .noServer: _ = perform(.noServer)
+        case .queueFull:
+            note(.queueFull, avoiding)
+            _ = perform(.queueFull)
+        case .noServer:
+            note(.noServer(frontend.pool.shortage()), avoiding)
+            _ = perform(.noServer)
         }
     }
 
+    /// Keeps the choice for `explain`.
+    func note(_ outcome: Choice.Outcome, _ failed: Int?) {
+        frontend.note(
+            outcome, client: clientText, cookie: frontend.cookieName.isEmpty ? nil : exchange.cookie,
+            failed: failed)
+    }
+
     func placed(on server: Int) {
+        note(.placed(server: frontend.servers[server].text, .queued), nil)
+        frontend.traffic.placed(on: server, isSticky: server == exchange.sticky, at: loop.now)
+        go(to: server)
+    }
+
+    private func go(to server: Int) {
         waiter = 0
         self.server = server
         lastServer = server
@@ -226,9 +252,11 @@ final class HTTPSession: ProxySocketOwner, ProxyWaiter {
         client.deadline = .never
         responseParser.reset()
         if !fresh, let idle = frontend.takeIdle(server, owner: self) {
+            frontend.traffic.connecting(to: server, isKept: true)
             origin = idle
             return begin()
         }
+        frontend.traffic.connecting(to: server, isKept: false)
         origin = frontend.connect(to: server, owner: self, patience: timeouts.connect)
         phase = .connecting
         if origin == nil { connectFailed(expired: false) }
@@ -257,12 +285,14 @@ final class HTTPSession: ProxySocketOwner, ProxyWaiter {
     private func connectFailed(expired: Bool) {
         guard let failed = server else { return }
         releaseOrigin(keep: false)
+        frontend.traffic.connectFailed(failed)
         frontend.observed(failed, succeeded: false)
         let action = exchange.rules.handle(.connectFailed(expired: expired))
         guard action == .moveOn else {
             _ = perform(action)
             return
         }
+        frontend.traffic.redispatched(from: failed)
         if exchange.sticky == failed { exchange.cookie = .down }
         place(avoiding: failed)
     }
@@ -306,7 +336,7 @@ final class HTTPSession: ProxySocketOwner, ProxyWaiter {
     /// Ends the exchange without another word to the client: what it has may not look complete (RFC 9112 8).
     func finish(ending: String) -> Bool {
         exchange.ending = ending
-        writeLine()
+        conclude()
         releaseOrigin(keep: false)
         return close()
     }

@@ -1,5 +1,6 @@
 import Basics
 import HTTPFraming
+import ProxyReport
 
 /// One check of one server, from its connection to its verdict.
 final class HealthProbe: ProxySocketOwner {
@@ -9,27 +10,29 @@ final class HealthProbe: ProxySocketOwner {
     private let check: ProxyConfiguration.Check
     private var socket: ProxySocket?
     private var asked = false
+    private let begun: Instant
     private var parser: HeadParser
 
     init(_ frontend: ProxyFrontend, _ server: Int) {
         self.frontend = frontend
         self.server = server
         check = frontend.configuration.check
+        begun = frontend.loop.now
         parser = HeadParser(.response, limits: frontend.configuration.limits)
     }
 
     func start() {
         socket = frontend.connect(
             to: server, owner: self, patience: frontend.configuration.timeouts.check)
-        if socket == nil { end(passed: false) }
+        if socket == nil { end(.layer4Connection) }
     }
 
     func ready(_ socket: ProxySocket) {
         if !asked {
             guard let connected = socket.isConnected() else { return }
-            guard connected else { return end(passed: false) }
+            guard connected else { return end(.layer4Connection) }
             guard case .http(let path, let host, _) = check else {
-                return end(passed: true)
+                return end(.layer4OK)
             }
             asked = true
             let request =
@@ -40,19 +43,22 @@ final class HealthProbe: ProxySocketOwner {
         socket.fill()
         guard case .http(_, _, let statuses) = check else { return }
         switch socket.withInput({ parser.push($0) }) {
-        case .complete: end(passed: statuses.contains(parser.head.status))
-        case .refused: end(passed: false)
-        case .incomplete: if socket.isAtEnd || socket.hasFailed { end(passed: false) }
+        case .complete:
+            let status = parser.head.status
+            end(statuses.contains(status) ? .layer7OK : .layer7Status, code: status)
+        case .refused: end(.layer7Response)
+        case .incomplete: if socket.isAtEnd || socket.hasFailed { end(.layer7Response) }
         }
     }
 
     var hold: ProxyHold? { ProxyHold(frontend: frontend, places: [server]) }
 
-    func expired(_ socket: ProxySocket) { end(passed: false) }
+    func expired(_ socket: ProxySocket) { end(asked ? .layer7Timeout : .layer4Timeout) }
 
-    private func end(passed: Bool) {
+    private func end(_ status: CheckResult.Status, code: Int? = nil) {
         if let socket { frontend.loop.close(socket) }
         socket = nil
-        frontend.checked(server, passed: passed)
+        let duration = frontend.loop.now.since(begun)
+        frontend.checked(server, CheckResult(status, code: code, duration: duration))
     }
 }

@@ -59,6 +59,10 @@ public struct ProxyConfiguration: Sendable {
         case none
         /// Lines are appended to the file at the path.
         case file(String)
+        /// Datagrams to the machine's syslog at the path, such as /dev/log.
+        case syslog(String)
+        /// Datagrams to another machine's.
+        case syslogServer(SocketAddress)
     }
 
     public var name: String

@@ -33,11 +33,11 @@ final class ProxyControl: ControlHandler, Sendable {
             case .failure(let refusal):
                 journal.record("reload-refused", level: .warning, ["reason": refusal.message])
                 reply(.refused(refusal.message))
-            case .success(let configurations):
-                server.reload(configurations) { result in
+            case .success(let plan):
+                server.reload(plan.proxies, statistics: plan.statistics) { result in
                     switch result {
                     case .success:
-                        let names = configurations.map(\.name).joined(separator: ", ")
+                        let names = plan.proxies.map(\.name).joined(separator: ", ")
                         journal.record("reloaded", ["proxies": names])
                         reply(.done("reloaded: \(names)"))
                     case .failure(let error):
@@ -52,8 +52,8 @@ final class ProxyControl: ControlHandler, Sendable {
     /// Why a file changes nothing.
     private struct Refusal: Error { let message: String }
 
-    private static func read(after first: Settings) -> Result<[ProxyConfiguration], Refusal> {
-        func refused(_ text: String) -> Result<[ProxyConfiguration], Refusal> {
+    private static func read(after first: Settings) -> Result<ProxyPlan, Refusal> {
+        func refused(_ text: String) -> Result<ProxyPlan, Refusal> {
             .failure(Refusal(message: text + "\nNothing has changed."))
         }
         let settings: Settings
@@ -66,7 +66,7 @@ final class ProxyControl: ControlHandler, Sendable {
         ] where old != new {
             return refused("'\(key)' cannot change from \(old) to \(new) by a reload: restart `tandem proxy`")
         }
-        do throws(ProxyError) { return .success(try ProxyProcess.configurations(settings)) } catch {
+        do throws(ProxyError) { return .success(try ProxyProcess.plan(settings)) } catch {
             return refused("\(error).")
         }
     }

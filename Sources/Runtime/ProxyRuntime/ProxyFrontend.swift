@@ -1,6 +1,7 @@
 import Balancing
 import Basics
 import LinuxSystem
+import ProxyReport
 
 /// One proxy at work: its listener, its pool of servers, the idle connections to them, and its checks.
 ///
@@ -27,6 +28,10 @@ final class ProxyFrontend: ProxySocketOwner, ProxyAcceptor {
     /// None once the settings do not name the proxy any more: it then ends with its last client.
     var listener: ProxyListener?
     var pool: BackendPool
+    /// What is counted.
+    var traffic: ProxyTraffic
+    /// The last choices, for `explain`.
+    private(set) var choices = ChoiceRing()
     private(set) var servers: [Server]
     private(set) var cookieName: [UInt8]
     /// The name as the log has it.
@@ -52,6 +57,8 @@ final class ProxyFrontend: ProxySocketOwner, ProxyAcceptor {
             proxy: configuration.name, method: configuration.balance,
             servers: configuration.servers.map(\.rules), health: configuration.healthRules,
             queueLimit: configuration.queueLimit, key: sourceKey, at: loop.now)
+        traffic = ProxyTraffic(
+            servers: configuration.servers.map(\.rules.name), isTCP: configuration.mode == .tcp, at: loop.now)
         servers = []
         servers = configuration.servers.indices.map { server(configuration.servers[$0], at: $0) }
     }
@@ -114,7 +121,10 @@ final class ProxyFrontend: ProxySocketOwner, ProxyAcceptor {
 
     func observed(_ server: Int, succeeded: Bool) {
         let result = pool.observed(server, succeeded: succeeded, at: loop.now)
-        if result.changed { dropIdle(server) }
+        if result.changed {
+            dropIdle(server)
+            traffic.stateChanged(of: server, in: pool, at: loop.now)
+        }
         loop.deliver(result.grants)
     }
 
@@ -122,6 +132,7 @@ final class ProxyFrontend: ProxySocketOwner, ProxyAcceptor {
     func setAdmin(_ state: BackendPool.AdminState, of server: Int) {
         let grants = pool.setAdmin(state, of: server)
         if state == .maintenance { dropIdle(server) }
+        traffic.stateChanged(of: server, in: pool, at: loop.now)
         loop.deliver(grants)
     }
 
@@ -152,15 +163,20 @@ extension ProxyFrontend {
         let grants = pool.reload(
             proxy: new.name, method: new.balance, servers: arrivals, health: new.healthRules,
             queueLimit: new.queueLimit, key: sourceKey, held: held, at: loop.now)
+        var fresh: [Int] = []
         for (settings, place) in zip(new.servers, pool.order) {
+            if before.contains(place) {
+                servers[place].setCookie = setCookieText(place)
+                continue
+            }
+            fresh.append(place)
             if place == servers.count {
                 servers.append(server(settings, at: place))
-            } else if before.contains(place) {
-                servers[place].setCookie = setCookieText(place)
             } else {
                 servers[place] = server(settings, at: place)
             }
         }
+        traffic.reload(pool, fresh: fresh, isTCP: new.mode == .tcp, at: loop.now)
         for place in before where pool.servers[place].isRemoved { dropIdle(place) }
         loop.deliver(grants)
     }
@@ -226,10 +242,38 @@ extension ProxyFrontend {
         }
     }
 
-    func checked(_ server: Int, passed: Bool) {
-        let result = pool.checked(server, passed: passed, at: loop.now)
-        if result.changed, !passed { dropIdle(server) }
+    func checked(_ server: Int, _ check: CheckResult) {
+        traffic.checked(server, check, wasUp: pool.servers[server].health.state == .up)
+        let result = pool.checked(server, passed: check.status.isPassed, at: loop.now)
+        if result.changed {
+            if !check.status.isPassed { dropIdle(server) }
+            traffic.stateChanged(of: server, in: pool, at: loop.now)
+        }
         loop.deliver(result.grants)
         loop.refuse(result.refused)
+    }
+}
+
+// What is seen of it.
+extension ProxyFrontend {
+    /// Keeps a choice for `explain`.
+    func note(
+        _ outcome: Choice.Outcome, client: [UInt8], cookie: BackendPool.CookieVerdict?, failed: Int?
+    ) {
+        choices.note(
+            Choice(
+                at: loop.now, client: client, cookie: cookie, failed: failed.map { servers[$0].text },
+                outcome: outcome))
+    }
+
+    /// What it is and has done.
+    var snapshot: ProxySnapshot.Proxy {
+        ProxySnapshot.Proxy(
+            name: configuration.name,
+            listen: "\(listener?.listener.localAddress ?? configuration.listen)",
+            method: configuration.balance, isTCP: configuration.mode == .tcp,
+            cookie: configuration.cookieName, rules: configuration.healthRules,
+            queueLimit: configuration.queueLimit, clientCount: clientCount, traffic: traffic, pool: pool,
+            addresses: servers.map { "\($0.address)" }, idle: servers.map(\.idle.count))
     }
 }

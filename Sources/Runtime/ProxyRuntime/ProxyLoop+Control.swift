@@ -87,15 +87,19 @@ extension ProxyLoop {
 
 // What the operator wants.
 extension ProxyLoop {
-    /// From the page and from tests; one that names nothing changes nothing.
-    func setAdmin(
-        _ state: BackendPool.AdminState, of server: String, in proxy: String,
-        then reply: @escaping @Sendable (ControlReply) -> Void
-    ) {
+    /// What the operator wants of a server, from the page; false when there is none of that name.
+    func setAdmin(_ state: BackendPool.AdminState, proxy: String, server: String) -> Bool {
         do throws(Unknown) {
-            change(try target("\(proxy)/\(server)"), reply) { $0.state = state }
+            let journal = journal
+            change(try target("\(proxy)/\(server)")) { reply in
+                guard !reply.isOK else { return }
+                journal.record("admin-state-unwritten", level: .warning, ["reason": reply.message])
+            } _: {
+                $0.state = state
+            }
+            return true
         } catch {
-            reply(.refused(error.message))
+            return false
         }
     }
 

@@ -1,6 +1,8 @@
 import Balancing
 import Basics
+import Glibc
 import LinuxSystem
+import ProxyReport
 import Telemetry
 
 /// The proxies of this machine: one thread, one poll, all connections.
@@ -20,15 +22,17 @@ final class ProxyLoop {
     private var turns: [UInt32] = []
     private var freePlaces: [Int] = []
     /// Those of the settings, and before them those that finish after a reload.
-    private(set) var frontends: [ProxyFrontend] = []
+    var frontends: [ProxyFrontend] = []
+    var desk: StatisticsDesk?
     /// Who takes the connections of a listener, by its token.
-    private var acceptors: [UInt64: any ProxyAcceptor] = [:]
+    var acceptors: [UInt64: any ProxyAcceptor] = [:]
     private var lastAcceptor: UInt64 = 0
     /// The tokens of the listeners.
-    private var tokens: [ObjectIdentifier: UInt64] = [:]
+    var tokens: [ObjectIdentifier: UInt64] = [:]
     let orders: ProxyOrders
+    let ring: LogRing
     private let write: ([UInt8]) -> Void
-    private(set) var logs: [ProxyConfiguration.Log: AccessLog] = [:]
+    var logs: [ProxyConfiguration.Log: AccessLog] = [:]
     private var dates = HTTPDate()
     private var wallNow = (at: Instant(nanoseconds: 0), time: WallTime(seconds: 0, nanoseconds: 0))
     /// Those who wait for a place, by their number in the pools.
@@ -43,48 +47,49 @@ final class ProxyLoop {
     let journal: Journal
 
     init(
-        _ configurations: [ProxyConfiguration], listeners: [ProxyListener], orders: ProxyOrders,
-        admin: ProxyAdmin, store: ProxyAdminStore?, journal: Journal, log write: @escaping ([UInt8]) -> Void
+        _ plan: ProxyPlan, listeners: [ProxyListener], orders: ProxyOrders,
+        ring: LogRing, admin: ProxyAdmin, store: ProxyAdminStore?, journal: Journal,
+        log write: @escaping ([UInt8]) -> Void
     ) throws(SystemError) {
         poll = try EventPoll()
         now = Instant.now()
         startedAt = now
-        (self.orders, self.write, self.admin, self.store, self.journal) = (
-            orders, write, admin, store, journal
+        (self.orders, self.ring, self.write, self.admin, self.store, self.journal) = (
+            orders, ring, write, admin, store, journal
         )
         try poll.add(orders.wake.descriptor.raw, token: 0)
-        for (configuration, listener) in zip(configurations, listeners) {
+        for (configuration, listener) in zip(plan.proxies, listeners) {
             let log = try openLog(configuration.log)
             logs[configuration.log] = log
             let frontend = ProxyFrontend(configuration, listener, loop: self, log: log)
             try watch(listener, for: frontend)
             frontends.append(frontend)
         }
+        if let page = plan.statistics, let listener = listeners.last {
+            let desk = StatisticsDesk(page, listener, loop: self)
+            try watch(listener, for: desk)
+            self.desk = desk
+        }
         applyAdmin()
     }
 
     /// Two proxies that write to one file share its lines.
-    private func openLog(_ target: ProxyConfiguration.Log) throws(SystemError) -> AccessLog {
+    func openLog(_ target: ProxyConfiguration.Log) throws(SystemError) -> AccessLog {
         if let open = logs[target] { return open }
-        return try AccessLog(target, write: write)
+        return try AccessLog(target, ring: ring, write: write)
     }
 
-    private func watch(_ listener: ProxyListener, for acceptor: any ProxyAcceptor) throws(SystemError) {
-        let token = try addAcceptor(acceptor, listener.listener.descriptor.raw)
+    func watch(_ listener: ProxyListener, for acceptor: any ProxyAcceptor) throws(SystemError) {
+        let token = lastAcceptor + 1
+        try poll.add(listener.listener.descriptor.raw, token: token)
+        lastAcceptor = token
+        acceptors[token] = acceptor
         tokens[ObjectIdentifier(listener)] = token
     }
 
     /// The listener is on its way out: nobody takes its connections any more.
-    private func forget(_ listener: ProxyListener) {
+    func forget(_ listener: ProxyListener) {
         if let token = tokens.removeValue(forKey: ObjectIdentifier(listener)) { acceptors[token] = nil }
-    }
-
-    /// Begins to watch a listening socket.
-    func addAcceptor(_ acceptor: any ProxyAcceptor, _ descriptor: Int32) throws(SystemError) -> UInt64 {
-        try poll.add(descriptor, token: lastAcceptor + 1)
-        lastAcceptor += 1
-        acceptors[lastAcceptor] = acceptor
-        return lastAcceptor
     }
 
     /// Runs until an order says stop.
@@ -155,13 +160,35 @@ final class ProxyLoop {
             case .stop: return false
             case .reopenLogs: reopenLogs()
             case .setAdmin(let proxy, let server, let state):
-                setAdmin(state, of: server, in: proxy) { _ in }
+                _ = setAdmin(state, proxy: proxy, server: server)
             case .ask(let request, let reply): answer(request, reply)
-            case .reload(let configurations, let reply):
-                reply(Result { () throws(ProxyError) in try reload(configurations) })
+            case .reload(let plan, let reply):
+                reply(Result { () throws(ProxyError) in try reload(plan) })
+            case .look(let reply): reply(snapshot())
+            case .explain(let proxy, let count, let reply): reply(explain(proxy, count))
             }
         }
         return true
+    }
+
+    /// What the proxies are and have done.
+    func snapshot() -> ProxySnapshot {
+        ProxySnapshot(
+            at: now, startedAt: startedAt, processID: Int(getpid()), clientCount: clientCount,
+            lostLines: logs.values.reduce(0) { $0 + $1.lost },
+            proxies: frontends.filter { !$0.isRetired }.map(\.snapshot))
+    }
+
+    /// The last choices of one proxy, or of all in the order of their times; nil when there is no proxy of that name.
+    private func explain(_ proxy: String?, _ count: Int) -> [String]? {
+        let chosen = frontends.filter { proxy == nil || $0.configuration.name == proxy }
+        guard !chosen.isEmpty else { return nil }
+        let told = chosen.flatMap { frontend in
+            frontend.choices.last(count).map { (frontend.configuration.name, $0) }
+        }
+        return told.sorted { $0.1.at < $1.1.at }.suffix(count).map { name, choice in
+            "\(wallTime(of: choice.at)) \(name): \(choice.sentence)"
+        }
     }
 
     private func reopenLogs() {
@@ -228,107 +255,10 @@ final class ProxyLoop {
     }
 }
 
-// New settings.
-extension ProxyLoop {
-    /// Goes on by new settings: all of them, or as if nothing had been asked. A listener whose address stays is never
-    /// closed; what may fail comes before the first change.
-    private func reload(
-        _ configurations: [ProxyConfiguration]
-    ) throws(ProxyError) -> [String: SocketAddress] {
-        let current = frontends.filter { !$0.isRetired }
-        var listeners: [ProxyListener] = []
-        var newLogs: [ProxyConfiguration.Log: AccessLog] = [:]
-        for configuration in configurations {
-            do throws(SystemError) {
-                if newLogs[configuration.log] == nil {
-                    newLogs[configuration.log] = try openLog(configuration.log)
-                }
-            } catch {
-                throw .cannotLog(proxy: configuration.name, error)
-            }
-            do throws(SystemError) {
-                let kept = current.first { $0.listener?.requested == configuration.listen }?.listener
-                if let kept {
-                    listeners.append(kept)
-                } else {
-                    listeners.append(try ProxyListener(configuration.listen))
-                }
-            } catch {
-                throw .cannotListen(proxy: configuration.name, error)
-            }
-        }
-        try watchNew(listeners)
-        // Nothing fails from here on. Who has connected to an address that goes is still taken.
-        for frontend in current {
-            guard let listener = frontend.listener, !listeners.contains(where: { $0 === listener }) else {
-                continue
-            }
-            frontend.accept()
-            forget(listener)
-        }
-        swap(to: configurations, listeners, newLogs, from: current)
-        var addresses: [String: SocketAddress] = [:]
-        for (configuration, listener) in zip(configurations, listeners) {
-            addresses[configuration.name] = listener.listener.localAddress
-        }
-        return addresses
-    }
-
-    /// All of the new ones, or none.
-    private func watchNew(_ listeners: [ProxyListener]) throws(ProxyError) {
-        var begun: [ProxyListener] = []
-        for listener in listeners where tokens[ObjectIdentifier(listener)] == nil {
-            do throws(SystemError) {
-                try watch(listener, for: NobodyAccepts())
-                begun.append(listener)
-            } catch {
-                for listener in begun { forget(listener) }
-                throw .system(error)
-            }
-        }
-    }
-
-    private func swap(
-        to configurations: [ProxyConfiguration], _ listeners: [ProxyListener],
-        _ newLogs: [ProxyConfiguration.Log: AccessLog], from current: [ProxyFrontend]
-    ) {
-        var held: [ObjectIdentifier: Set<Int>] = [:]
-        forEachHold { held[ObjectIdentifier($0.frontend), default: []].formUnion($0.places) }
-        for log in logs.values { log.flush() }
-        logs = newLogs
-        var next: [ProxyFrontend] = []
-        for (configuration, listener) in zip(configurations, listeners) {
-            guard let log = logs[configuration.log] else { continue }
-            let frontend: ProxyFrontend
-            if let known = current.first(where: { $0.configuration.name == configuration.name }) {
-                frontend = known
-                frontend.listener = listener
-                frontend.reload(configuration, log: log, held: held[ObjectIdentifier(frontend)] ?? [])
-            } else {
-                frontend = ProxyFrontend(configuration, listener, loop: self, log: log)
-            }
-            if let token = tokens[ObjectIdentifier(listener)] { acceptors[token] = frontend }
-            next.append(frontend)
-        }
-        for frontend in current where !next.contains(where: { $0 === frontend }) { frontend.retire() }
-        frontends = frontends.filter(\.isRetired) + next
-        applyAdmin()
-        for frontend in next {
-            frontend.checkServers()
-            frontend.accept()
-        }
-    }
-}
-
 /// Who takes the connections of a listening socket.
 protocol ProxyAcceptor: AnyObject {
     /// Takes every connection that waits.
     func accept()
-}
-
-/// Of a listener that is not in use yet.
-private final class NobodyAccepts: ProxyAcceptor {
-    func accept() {}
 }
 
 /// Who waits for a place at a server.

@@ -1,6 +1,7 @@
 import Balancing
 import ControlPlane
 import LinuxSystem
+import ProxyReport
 import Synchronization
 
 /// What other threads ask of the loop.
@@ -11,7 +12,9 @@ final class ProxyOrders: Sendable {
         case setAdmin(proxy: String, server: String, BackendPool.AdminState)
         /// A request of the control socket.
         case ask(ControlRequest, @Sendable (ControlReply) -> Void)
-        case reload([ProxyConfiguration], @Sendable (Result<[String: SocketAddress], ProxyError>) -> Void)
+        case reload(ProxyPlan, @Sendable (Result<ProxyAddresses, ProxyError>) -> Void)
+        case look(@Sendable (ProxySnapshot) -> Void)
+        case explain(proxy: String?, count: Int, @Sendable ([String]?) -> Void)
     }
 
     let wake: EventCounter

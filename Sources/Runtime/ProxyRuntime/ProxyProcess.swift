@@ -16,7 +16,7 @@ public enum ProxyProcess {
     /// Runs all proxies of the settings until SIGTERM or SIGINT; SIGUSR1 opens the files of access logs anew, SIGHUP reads
     /// the settings anew. Call it before any other thread starts.
     public static func run(settings: Settings, journal: Journal) throws(ProxyError) {
-        let configurations = try configurations(settings)
+        let plan = try plan(settings)
         let signals: SignalWatch
         let store: ProxyAdminStore
         do throws(SystemError) {
@@ -25,7 +25,8 @@ public enum ProxyProcess {
         } catch {
             throw .system(error)
         }
-        let server = try ProxyServer(configurations, store: store, journal: journal)
+        let server = try ProxyServer(
+            plan.proxies, statistics: plan.statistics, store: store, journal: journal)
         let handler = ProxyControl(server, settings: settings, journal: journal)
         let control: ControlServer
         do throws(ControlError) {
@@ -56,11 +57,13 @@ public enum ProxyProcess {
         try outcome.get()
     }
 
-    /// All proxies of the settings, as the loop takes them.
-    static func configurations(_ settings: Settings) throws(ProxyError) -> [ProxyConfiguration] {
+    /// All that the settings want, as the loop takes it.
+    static func plan(_ settings: Settings) throws(ProxyError) -> ProxyPlan {
         guard !settings.proxies.isEmpty else { throw .nothingToDo(file: settings.file) }
         let key = try key(settings)
-        return settings.proxies.compactMap { configuration($0, key: key) }
+        return ProxyPlan(
+            proxies: settings.proxies.compactMap { configuration($0, key: key) },
+            statistics: try settings.statistics.flatMap { page throws(ProxyError) in try statistics(page) })
     }
 
     /// The key of cookies and source hashes, the same on every machine of the cluster, so that each honours the cookies of
@@ -132,6 +135,8 @@ public enum ProxyProcess {
             case .standardOutput: .standardOutput
             case .none: .none
             case .file(let path): .file(path)
+            case .syslog: .syslog("/dev/log")
+            case .syslogServer(let server): address(server).map { .syslogServer($0) } ?? .none
             }
         return configuration
     }

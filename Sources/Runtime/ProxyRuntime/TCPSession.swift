@@ -1,6 +1,7 @@
 import Balancing
 import Basics
 import LinuxSystem
+import ProxyReport
 import Telemetry
 
 /// One connection in TCP mode: what one side says, the other hears, until both have ended.
@@ -11,6 +12,8 @@ final class TCPSession: ProxySocketOwner, ProxyWaiter {
     private let frontend: ProxyFrontend
     private var origin: ProxySocket?
     private var server: Int?
+    /// The server that it was last given to.
+    private var lastServer: Int?
     private var waiter: UInt64 = 0
     private var isConnected = false
     private var isOver = false
@@ -34,6 +37,7 @@ final class TCPSession: ProxySocketOwner, ProxyWaiter {
         guard loop.adopt(client, owner: self) else { return }
         loop.clientCount += 1
         frontend.clientCount += 1
+        frontend.traffic.connected(count: frontend.clientCount, at: loop.now)
         place(avoiding: nil)
     }
 
@@ -41,17 +45,36 @@ final class TCPSession: ProxySocketOwner, ProxyWaiter {
         waiter = loop.waiterNumber()
         let source = frontend.source(of: client.peer)
         switch frontend.pool.place(waiter, sticky: nil, source: source, avoiding: avoiding) {
-        case .placed(let server, _): placed(on: server)
+        case .placed(let server, let reason):
+            note(.placed(server: frontend.servers[server].text, reason), avoiding)
+            go(to: server)
         case .waits:
+            note(.waits, avoiding)
             loop.waiters[waiter] = self
             client.deadline = loop.now + timeouts.connect
-        case .queueFull: end("SQ")
-        case .noServer: end("SC")
+        case .queueFull:
+            note(.queueFull, avoiding)
+            end("SQ")
+        case .noServer:
+            note(.noServer(frontend.pool.shortage()), avoiding)
+            end("SC")
         }
     }
 
+    private func note(_ outcome: Choice.Outcome, _ failed: Int?) {
+        frontend.note(outcome, client: line.client, cookie: nil, failed: failed)
+    }
+
     func placed(on server: Int) {
+        note(.placed(server: frontend.servers[server].text, .queued), nil)
+        go(to: server)
+    }
+
+    private func go(to server: Int) {
         self.server = server
+        lastServer = server
+        frontend.traffic.placed(on: server, isSticky: false, at: loop.now)
+        frontend.traffic.connecting(to: server, isKept: false)
         waiter = 0
         client.deadline = .never
         line.times.queue = milliseconds
@@ -66,7 +89,10 @@ final class TCPSession: ProxySocketOwner, ProxyWaiter {
             inService: server)
     }
 
-    func refused() { end("SC") }
+    func refused() {
+        note(.noServer(frontend.pool.shortage()), nil)
+        end("SC")
+    }
 
     private var milliseconds: Int { Int(loop.now.since(begun).wholeMilliseconds) }
 
@@ -76,10 +102,12 @@ final class TCPSession: ProxySocketOwner, ProxyWaiter {
         if let origin { loop.close(origin) }
         origin = nil
         server = nil
+        frontend.traffic.connectFailed(failed)
         frontend.observed(failed, succeeded: false)
         frontend.release(failed)
         guard retries < 1, !isOver else { return end(ending) }
         retries += 1
+        frontend.traffic.redispatched(from: failed)
         place(avoiding: failed)
     }
 
@@ -114,11 +142,16 @@ final class TCPSession: ProxySocketOwner, ProxyWaiter {
     }
 
     private var bytesToClient: UInt64 = 0
+    private var bytesToServer: UInt64 = 0
 
     private func move(from source: ProxySocket, to sink: ProxySocket) -> Bool {
         var moved = source.fill()
         if !source.input.isEmpty, sink.pending < ProxySocket.outputMaximum {
-            if sink === client { bytesToClient += UInt64(source.input.count) }
+            if sink === client {
+                bytesToClient += UInt64(source.input.count)
+            } else {
+                bytesToServer += UInt64(source.input.count)
+            }
             if sink.output.isEmpty {
                 swap(&sink.output, &source.input)
             } else {
@@ -152,6 +185,11 @@ final class TCPSession: ProxySocketOwner, ProxyWaiter {
         line.ending = ending
         line.times.total = milliseconds
         line.retries = retries
+        frontend.traffic.ended(
+            TrafficRecord(
+                server: lastServer, status: 0, isFromServer: isConnected, bytesIn: bytesToServer,
+                bytesOut: bytesToClient,
+                times: (line.times.queue, line.times.connect, -1, line.times.total), ending: ending))
         line.connections = (
             loop.clientCount, frontend.clientCount, frontend.pool.active,
             server.map { frontend.pool.servers[$0].active } ?? 0

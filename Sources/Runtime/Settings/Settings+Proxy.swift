@@ -65,6 +65,10 @@ extension Settings {
             case none
             /// An absolute path; lines are appended.
             case file(String)
+            /// The machine's own, at /dev/log.
+            case syslog
+            /// Another machine's, over UDP.
+            case syslogServer(Endpoint)
         }
 
         public var name: String

@@ -35,6 +35,8 @@ public struct Settings: Sendable, Equatable {
     public var groups: [Group]
     /// `proxies`: sorted by name; may be empty.
     public var proxies: [Proxy] = []
+    /// `statistics`: the page of the proxies; nil for none.
+    public var statistics: Statistics?
 }
 
 extension Settings {

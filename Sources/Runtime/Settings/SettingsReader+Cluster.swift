@@ -4,7 +4,7 @@ extension SettingsReader {
     static let topKeys = [
         "cluster", "secret", "nodes", "witness", "arbiter", "transport", "lease", "freeze-timeout",
         "wait-for-peer", "elector", "state-directory", "run-directory", "device-directory", "groups",
-        "proxies",
+        "proxies", "statistics",
     ]
 
     static let nodeKeys = ["address", "port"]
@@ -38,6 +38,7 @@ extension SettingsReader {
             groups: [])
         settings.groups = groups(in: top, of: settings)
         settings.proxies = proxies(in: top)
+        settings.statistics = statistics(in: top, proxies: settings.proxies)
         noteContradictions(in: settings, top: top)
         return settings
     }

@@ -60,18 +60,23 @@ extension SettingsReader {
     private mutating func accessLog(in section: Section) -> Settings.Proxy.Log {
         guard let node = section.entries["log"] else { return .standardOutput }
         let path = section.path(of: "log")
-        let expected = "stdout, none or the absolute path of a file"
+        let expected =
+            "stdout, none, syslog, syslog:ADDRESS:PORT or the absolute path of a file"
         guard let text = text(node, path, expected: expected) else { return .standardOutput }
         switch text {
         case "stdout": return .standardOutput
         case "none": return .none
+        case "syslog": return .syslog
+        case _ where text.hasPrefix("syslog:"):
+            let server = YamlNode(position: node.position, value: .scalar(String(text.dropFirst(7))))
+            return endpoint(server, path, expected: expected).map { .syslogServer($0) } ?? .syslog
         default:
             if !text.hasPrefix("/") { note(node.position, "'\(path)' must be \(expected), found '\(text)'") }
             return .file(text)
         }
     }
 
-    private mutating func endpoint(
+    mutating func endpoint(
         _ node: YamlNode, _ path: String, expected: String
     ) -> Settings.Proxy.Endpoint? {
         guard let text = text(node, path, expected: expected) else { return nil }

@@ -12,6 +12,8 @@ const char *_Nullable clinux_error_text(int code);
 
 /// socket(2), a stream socket, non-blocking and closed on exec. `family` is AF_INET, AF_INET6 or AF_UNIX.
 int clinux_stream_socket(int family);
+/// socket(2), a datagram socket, non-blocking and closed on exec.
+int clinux_datagram_socket(int family);
 /// accept4(2), the result non-blocking and closed on exec.
 int clinux_accept(int listener);
 /// send(2) without SIGPIPE.
