@@ -24,7 +24,7 @@ struct LabOptions: ParsableArguments {
 
     @Option(
         name: .customLong("backend"),
-        help: "What machines are: netns (network namespaces) or vm (virtual machines); or TANDEM_LAB_BACKEND."
+        help: "What machines are: vm (virtual, the default) or netns (namespaces); or TANDEM_LAB_BACKEND."
     )
     var named: Kind?
 
@@ -36,7 +36,7 @@ struct LabOptions: ParsableArguments {
 
     /// What the machines are.
     var backend: Kind {
-        named ?? environmentVariable("TANDEM_LAB_BACKEND").flatMap { Kind(rawValue: $0) } ?? .netns
+        named ?? environmentVariable("TANDEM_LAB_BACKEND").flatMap { Kind(rawValue: $0) } ?? .vm
     }
 
     func validate() throws {

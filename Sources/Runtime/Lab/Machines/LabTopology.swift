@@ -40,7 +40,8 @@ public struct LabTopology: Sendable {
     /// Starts the machines and links them, with nothing of the product in them.
     public func raise() throws(LabError) {
         for one in everyMachine where one.first != nil {
-            throw LabError("this lab is up already (\(directory.path)); 'Tools/lab wipe' ends it")
+            throw LabError(
+                "this lab is up already (\(directory.path)); 'Tools/lab --backend netns wipe' ends it")
         }
         try TextFile.makeDirectory(directory.path)
         for one in everyMachine { try one.start() }
