@@ -1,6 +1,12 @@
 import Basics
 
 extension Settings {
+    /// A 64-bit mark (FNV-1a) of the cluster's name: what a witness refuses a foreign node by, and how its stored
+    /// records say whose they are.
+    public var clusterMark: UInt64 {
+        cluster.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+    }
+
     /// The cluster-wide part as lines `key = value`, sorted by key, with every default written out: what both nodes
     /// must agree on. Paths that belong to one machine (secret, state, run and device directories, backing files)
     /// are not in it.
@@ -34,6 +40,7 @@ extension Settings {
         if let address = group.address { lines.append("address = \(address)") }
         if let interface = group.interface { lines.append("interface = \(interface)") }
         if let prefer = group.prefer { lines.append("prefer = \(self[prefer].name)") }
+        if let proxy = group.proxy { lines.append("proxy = \(proxy)") }
         if let volume = group.volume {
             lines.append("volume.name = \(volume.name)")
             lines.append("volume.size = \(Quantity.text(bytes: volume.size))")
