@@ -117,7 +117,7 @@ let package = Package(
                 "Settings", "Telemetry", "ControlPlane", "WitnessRuntime",
             ]),
         runtime("Simulation", ["Basics", "Quorum", "DiskFormat", "WireFormat", "Replication"]),
-        runtime("Lab", ["Basics", "CLinux", "ControlPlane"]),
+        runtime("Lab", ["Basics", "CLinux", "ControlPlane", "LinuxSystem"]),
 
         // Commands
         command(

@@ -150,7 +150,7 @@ struct ExchangeRulesTests {
         #expect(slow.handle(.expired(waitingFor: .server)) == .answer(status: 504, ending: "sH"))
         var upload = rules("PUT / HTTP/1.1", whole: false)
         #expect(upload.handle(.expired(waitingFor: .client)) == .answer(status: 408, ending: "cD"))
-        #expect(upload.handle(.clientLost) == .cut(ending: "CD", resets: false))
+        #expect(upload.handle(.clientLost) == .answer(status: 400, ending: "CD"))
         var last = ExchangeRules()
         let request = head("TRACE / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n", .request)
         #expect(last.take(request: request) == .answer(status: 501, ending: "LR"))

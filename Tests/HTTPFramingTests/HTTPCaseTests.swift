@@ -71,50 +71,11 @@ struct HTTPCaseTests {
     func difference(_ seed: Int) {
         var generator = SeededGenerator(seed: UInt64(seed), label: "http cases")
         let cases = HTTPCase.all
-        let limits = HTTPLimits(startLine: 24, head: 60, fields: 2)
         for round in 0..<4000 {
-            let entry = cases[generator.below(cases.count)]
-            let other = cases[generator.below(cases.count)]
-            let bytes = Mutation.make(entry.bytes, other.bytes, &generator)
-            let pieces = (0..<4).map { _ in 1 + generator.below(generator.chance(in: 2) ? 4 : 200) }
-            let used = generator.chance(in: 3) ? limits : HTTPLimits()
-            let fast = Outcome.parse(
-                bytes, isRequest: entry.isRequest, method: entry.method, pieces: pieces, limits: used)
-            let slow = SlowReader.read(
-                bytes, isRequest: entry.isRequest, method: entry.method, limits: used)
-            guard "\(fast)" != "\(slow)" else { continue }
-            Issue.record(
-                "seed \(seed) round \(round), pieces \(pieces): fast \(fast), slow \(slow): \(HTTPCase.escape(bytes))"
-            )
+            let trial = Trial(from: cases, &generator)
+            guard let difference = trial.difference else { continue }
+            Issue.record("seed \(seed) round \(round): \(difference)")
             return
         }
-    }
-}
-
-/// Small wrongs, as people who smuggle requests make them.
-enum Mutation {
-    static let words = [
-        "\r\n", "\n", "\r", " ", "\t", ":", ",", ";", "0", "5", "\0", "chunked", "close",
-        "Content-Length: 5\r\n",
-        "Transfer-Encoding: chunked\r\n", "Host: b\r\n", "HTTP/1.1", "HTTP/1.0", "\r\n\r\n", "Connection: ",
-        "*",
-        "http://b.example.com/", "#", "/", "X: y\r\n", "F", "\u{e9}",
-    ]
-
-    static func make(
-        _ bytes: [UInt8], _ other: [UInt8], _ generator: inout SeededGenerator
-    ) -> [UInt8] {
-        var bytes = bytes
-        for _ in 0...generator.below(3) {
-            let place = generator.below(bytes.count + 1)
-            switch generator.below(5) {
-            case 0: bytes.insert(contentsOf: Array(words[generator.below(words.count)].utf8), at: place)
-            case 1: if place < bytes.count { bytes.remove(at: place) }
-            case 2: if place < bytes.count { bytes[place] = UInt8(truncatingIfNeeded: generator.next()) }
-            case 3: bytes = Array(bytes[..<place] + other[generator.below(other.count + 1)...])
-            default: bytes.removeSubrange(place..<min(bytes.count, place + generator.below(12)))
-            }
-        }
-        return bytes
     }
 }

@@ -83,6 +83,34 @@ struct Compare: ParsableCommand {
     }
 }
 
+struct Origin: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "A web server that answers with its name, until SIGTERM.", shouldDisplay: false)
+    @Argument(help: "ADDRESS:PORT.") var endpoint: String
+    @Option var name: String
+
+    func run() throws { try WebOrigin.run(on: endpoint, name: name) }
+}
+
+struct Browse: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Web clients that ask again and again, each with a log of who answered, until SIGTERM.",
+        shouldDisplay: false)
+    @Argument(help: "ADDRESS:PORT.") var endpoint: String
+    @Option(help: "The logs are LOG.1, LOG.2, ...") var log: String
+    @Option var clients = 1
+    @Option(help: "Milliseconds between two questions.") var every: UInt64 = 50
+    @Flag(help: "Send no cookie back.") var forgetful = false
+
+    func run() throws {
+        var observer = WebObserver(server: endpoint, log: log)
+        observer.clients = clients
+        observer.pause = .milliseconds(every)
+        observer.keepsCookie = !forgetful
+        try observer.run()
+    }
+}
+
 struct Observe: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Ask again and again who has an address, until SIGTERM.", shouldDisplay: false)

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Basics
+import Glibc
 import Lab
 
 struct Up: ParsableCommand {
@@ -7,29 +8,46 @@ struct Up: ParsableCommand {
     @OptionGroup var options: LabOptions
     @Option(help: "Size of the volume.") var size = "256MiB"
     @Option(help: "sealed or plain.") var transport = "sealed"
-    @Flag(help: "Export the mount over NFS (virtual machines).") var export = false
+    @Flag(
+        inversion: .prefixedNo,
+        help: "Export the mount over NFS, and mount it on the client (virtual machines).")
+    var export = true
     @Flag(help: "Start the machines without the product.") var bare = false
 
     func run() throws {
         var settings = LabSettings()
         settings.size = size
         settings.transport = transport
-        settings.exports = export
         switch options.backend {
         case .netns:
             let lab = try options.lab()
+            settings.hasPair = true
             try lab.raise()
             if !bare { try lab.install(settings) }
         case .vm:
-            let lab = try options.virtualLab()
-            try lab.raise { print($0) }
-            // After `down` the machines find everything on their disks.
-            if !bare && !lab.isInstalled {
-                print("making secret, settings and copies")
-                try lab.install(settings)
-            }
+            settings.exports = export
+            try raiseVirtual(settings)
         }
         for line in try options.anyLab().statusLines() { print(line) }
+    }
+
+    private func raiseVirtual(_ settings: LabSettings) throws {
+        let lab = try options.virtualLab()
+        func say(_ text: String) {
+            print(text)
+            fflush(nil)
+        }
+        try lab.raise(say)
+        guard !bare else { return }
+        // After `down` the machines find everything on their disks.
+        if !lab.isInstalled {
+            say("making secret, settings and copies")
+            try lab.install(settings)
+        }
+        if lab.isExporting {
+            try VirtualClient(lab).mount()
+            say("the client has \(VirtualClient.source) at \(VirtualClient.inside)")
+        }
     }
 }
 
@@ -56,7 +74,12 @@ struct Demo: ParsableCommand {
         abstract: "Replicate, kill the holder, take over, return, resync, switch over, compare the copies.")
     @OptionGroup var options: LabOptions
 
-    func run() throws { try require(LabDemo(lab: try options.lab()).run()) }
+    func run() throws {
+        switch options.backend {
+        case .netns: try require(LabDemo(lab: try options.lab()).run())
+        case .vm: try require(VirtualDemo(lab: try options.virtualLab()).run())
+        }
+    }
 }
 
 struct Status: ParsableCommand {

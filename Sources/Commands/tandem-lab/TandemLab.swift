@@ -11,8 +11,10 @@ struct TandemLab: ParsableCommand {
         subcommands: [
             Up.self, Demo.self, Status.self, Ssh.self, Kill.self, Start.self, Cut.self, Heal.self, Down.self,
             Wipe.self,
-            Test.self, Write.self, Append.self, Check.self, Compare.self, Observe.self, Machine.self,
-            Disk.self,
+            Test.self, Exercise.self, Plot.self, Write.self, Append.self, Check.self, Compare.self,
+            Observe.self, Browse.self, Origin.self,
+            Machine.self,
+            Disk.self, ProxyLoadCommand.self, ProxyCasesCommand.self,
         ])
 }
 
@@ -23,7 +25,7 @@ struct LabOptions: ParsableArguments {
 
     @Option(
         name: .customLong("backend"),
-        help: "What machines are: netns (network namespaces) or vm (virtual machines); or TANDEM_LAB_BACKEND."
+        help: "What machines are: vm (virtual, the default) or netns (namespaces); or TANDEM_LAB_BACKEND."
     )
     var named: Kind?
 
@@ -35,7 +37,7 @@ struct LabOptions: ParsableArguments {
 
     /// What the machines are.
     var backend: Kind {
-        named ?? environmentVariable("TANDEM_LAB_BACKEND").flatMap { Kind(rawValue: $0) } ?? .netns
+        named ?? environmentVariable("TANDEM_LAB_BACKEND").flatMap { Kind(rawValue: $0) } ?? .vm
     }
 
     func validate() throws {

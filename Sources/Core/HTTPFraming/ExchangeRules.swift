@@ -182,7 +182,8 @@ public struct ExchangeRules: Sendable {
         case .request: answer(400, "CR")
         case .queue: cut("CQ")
         case .connect: cut("CC")
-        case .head: cut(requestEnded ? "CH" : "CD")
+        // 9112 8: whoever ended its body early, and still listens, is told so.
+        case .head: requestEnded ? cut("CH") : answer(400, "CD")
         case .data: cut("CD")
         }
     }

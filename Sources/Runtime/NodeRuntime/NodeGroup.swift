@@ -10,6 +10,7 @@ final class NodeGroup: Sendable {
     private let inbox: NodeInbox<NodeGroupEvent>
     private let shared: NodeGroupShared
     private let performer: FailoverPerformer
+    private let asker: ProxyAsker?
     private let thread = Mutex<NodeThread?>(nil)
 
     /// `makeVolume` is given where the volume's reports go.
@@ -21,6 +22,9 @@ final class NodeGroup: Sendable {
         do throws(SystemError) {
             let inbox = try NodeInbox<NodeGroupEvent>()
             self.inbox = inbox
+            asker = try group.proxy.map { name throws(SystemError) in
+                try ProxyAsker(context.settings, proxy: name) { inbox.post(.service($0)) }
+            }
             performer = try FailoverPerformer(context.settings, group) { inbox.post(.performed($0, $1)) }
         } catch {
             throw .system(error)
@@ -34,12 +38,11 @@ final class NodeGroup: Sendable {
     func start(
         _ context: NodeContext, _ group: Settings.Group, arbiter: ArbiterClient?, peer: PeerConnector
     ) throws(SystemError) {
-        let (inbox, volume, performer, shared) = (inbox, volume, performer, shared)
+        let (inbox, volume, performer, asker, shared) = (inbox, volume, performer, asker, shared)
         let thread = try NodeThread(name: "group") {
             NodeGroupLoop(
                 context, group, inbox: inbox, volume: volume, arbiter: arbiter, peer: peer,
-                performer: performer,
-                shared: shared
+                performer: performer, asker: asker, shared: shared
             ).run()
         }
         self.thread.withLock { $0 = thread }
@@ -54,6 +57,7 @@ final class NodeGroup: Sendable {
     func join() {
         thread.withLock { $0 }?.join()
         performer.stop()
+        asker?.stop()
         volume?.stop()
     }
 }

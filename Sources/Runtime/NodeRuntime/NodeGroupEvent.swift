@@ -8,6 +8,8 @@ enum NodeGroupEvent: Sendable {
     /// The performer has ended an attempt; nil for success.
     case performed(AttemptIdentifier, StepFailure?)
     case verb(NodeVerb, NodeAnswer)
+    /// The proxy was asked.
+    case service(ProxyAnswer)
 }
 
 /// What an operator, or the daemon's end, asks of a group.

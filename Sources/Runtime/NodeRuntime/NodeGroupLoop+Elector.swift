@@ -142,7 +142,7 @@ extension NodeGroupLoop {
     /// Whether the rules would let this copy become Primary; the replica has the last word.
     func isPromotable(_ status: VolumeStatus) -> Bool {
         guard plan.isClean, !isDown, !isEnding, obstacle == nil else { return false }
-        guard volume != nil else { return true }
+        guard volume != nil else { return service?.mayHold(isPeerBetter: isPeerBetter) ?? true }
         guard status.condition == .consistent, !status.isDiskFailed, status.sync == .none,
             status.openRequest == nil,
             let record = status.record, record.copies.contains(context.node)

@@ -43,7 +43,8 @@ extension NodeGroupLoop {
             .sign(
                 PeerSign(
                     group: group.name, isServing: volume == nil ? servesAddress : serves,
-                    isPromotable: router?.isEligible ?? isPromotable(status), isHeld: isHeld || isDown,
+                    isPromotable: (router?.isEligible ?? isPromotable(status)) && isServiceWhole,
+                    isHeld: isHeld || isDown,
                     epoch: record?.epoch ?? 0, grant: record?.grant ?? .none, sequence: sequence,
                     isComplete: plan.state == .primary, isBlocked: obstacle != nil || stuckText != nil)))
         confirmAlone(sequence, status)

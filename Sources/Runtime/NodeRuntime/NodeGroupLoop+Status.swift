@@ -52,7 +52,7 @@ extension NodeGroupLoop {
             GroupStatus.Address(value: "\($0)", isPresent: port?.isRaised ?? false)
         }
         status.failover = failoverStatus
-        status.failover.obstacle = obstacle ?? holdText
+        status.failover.obstacle = obstacle ?? holdText ?? serviceText
         shared.status = status
     }
 

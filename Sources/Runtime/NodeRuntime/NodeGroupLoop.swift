@@ -16,7 +16,7 @@ import WireFormat
 /// It carries out what those machines say and tells them what came of it. What may block is done by the performer.
 ///
 /// The files: `+Failover` the plan and its effects, `+Elector` the address and who asks for it, `+Lease` signs of life
-/// and the holder's time, `+Verbs` the operator, `+Words` reasons in
+/// and the holder's time, `+Service` the proxy behind the address, `+Verbs` the operator, `+Words` reasons in
 /// sentences, `+Status` what is shown.
 final class NodeGroupLoop {
     let context: NodeContext
@@ -68,6 +68,13 @@ final class NodeGroupLoop {
 
     /// Promotions that have failed on this machine since the last one that did not.
     var failures = 0
+
+    // The proxy behind the address; nil: the group has none.
+    let asker: ProxyAsker?
+    var service: ServiceWatch?
+    /// What was last sent of the operator's orders, and what the other node sent.
+    var sentOrders: String?
+    var peerOrders: String?
 
     // Effects that end elsewhere.
     var grantWait: GrantWait?
@@ -124,7 +131,8 @@ final class NodeGroupLoop {
 
     init(
         _ context: NodeContext, _ group: Settings.Group, inbox: NodeInbox<NodeGroupEvent>, volume: Volume?,
-        arbiter: ArbiterClient?, peer: PeerConnector, performer: FailoverPerformer, shared: NodeGroupShared
+        arbiter: ArbiterClient?, peer: PeerConnector, performer: FailoverPerformer, asker: ProxyAsker?,
+        shared: NodeGroupShared
     ) {
         self.context = context
         self.group = group
@@ -134,6 +142,7 @@ final class NodeGroupLoop {
         self.peer = peer
         self.performer = performer
         self.shared = shared
+        self.asker = asker
         profile = context.leaseProfile
         let mount = group.mount.map {
             MountTarget(path: $0.path, type: $0.type.rawValue, options: $0.options)
@@ -145,6 +154,7 @@ final class NodeGroupLoop {
                 export: NodeContext.exportTarget(context.settings, group),
                 addresses: group.address.map { [$0] } ?? []))
         let now = Instant.now()
+        service = group.proxy.map { _ in ServiceWatch(at: now) }
         nextSequence = now.nanoseconds
         nextSign = now
         lease = HolderLease(profile: profile, startingAt: now, first: nextSequence)
@@ -179,6 +189,7 @@ final class NodeGroupLoop {
             case .peer(let news): take(news)
             case .performed(let identifier, let failure): performed(identifier, failure)
             case .verb(let verb, let answer): obey(verb, answer)
+            case .service(let answer): take(answer)
             }
         }
         takePortNews()
@@ -187,6 +198,7 @@ final class NodeGroupLoop {
     private func tick() {
         now = .now()
         lookAtMountPoint()
+        watchService()
         watchLease()
         sendSigns()
         advanceGrant()
@@ -200,6 +212,7 @@ final class NodeGroupLoop {
     private func sleep() {
         var deadline = min(nextSign, plan.nextWakeup)
         if let router { deadline = min(deadline, router.nextWakeup) }
+        if let service { deadline = min(deadline, service.nextWakeup) }
         if grantWait != nil || !waiting.isEmpty { deadline = min(deadline, now + .milliseconds(20)) }
         if isPrimary, !hasDroppedLink, let until = lease.deadline {
             let half = profile.renewal.nanoseconds / 2
@@ -347,6 +360,7 @@ final class NodeGroupLoop {
             isPeerUp = true
             peerHeard = now
             nextSign = now
+            sentOrders = nil
             tell(.healed)
         case .lost:
             isPeerUp = false
@@ -361,6 +375,7 @@ final class NodeGroupLoop {
         case .wanted: peerWants()
         case .offered: offered()
         case .failed(let text): peerFailed(text)
+        case .orders(let text): takeOrders(text)
         case .socket(let socket): volume?.post(.link(socket))
         }
     }

@@ -158,6 +158,7 @@ extension PeerConnector {
         case .wanted(let group): deliver(group, .wanted)
         case .offered(let group): deliver(group, .offered)
         case .failed(let group, let text): deliver(group, .failed(text))
+        case .orders(let group, let text): deliver(group, .orders(text))
         case .token(let group, let mark):
             state.withLock { state in
                 state.tokens = state.tokens.filter { $0.value != group }

@@ -19,6 +19,8 @@ enum PeerNews: Sendable {
     case offered
     /// What was asked of it does not come true, or its promotion has failed: why.
     case failed(String)
+    /// What its operator wants of the proxy's servers.
+    case orders(String)
     /// A connection for the volume's data.
     case socket(PeerSocket)
 }

@@ -40,14 +40,16 @@ enum PeerMessage: Sendable, Equatable {
     case offered(group: String)
     /// What was asked for does not come true, or the sender's promotion has failed: why, in a sentence.
     case failed(group: String, text: String)
+    /// What the operator wants of the servers of the sender's proxy, as its file has it.
+    case orders(group: String, text: String)
 
-    static let version: UInt16 = 2
+    static let version: UInt16 = 3
     /// Settings longer than this are compared by their mark alone.
     private static let lineBytesMaximum = 48 << 10
 
     private enum Code: UInt8 {
         case hello = 1
-        case lines, sign, confirmed, resigned, token, tokenTaken, wanted, offered, failed
+        case lines, sign, confirmed, resigned, token, tokenTaken, wanted, offered, failed, orders
     }
 
     var encoded: [UInt8] {
@@ -90,6 +92,9 @@ enum PeerMessage: Sendable, Equatable {
         case .offered(let group): Self.write(.offered, group, &writer)
         case .failed(let group, let text):
             Self.write(.failed, group, &writer)
+            Self.write(text, &writer)
+        case .orders(let group, let text):
+            Self.write(.orders, group, &writer)
             Self.write(text, &writer)
         }
         return writer.bytes
@@ -148,6 +153,9 @@ enum PeerMessage: Sendable, Equatable {
         case .failed:
             let group = Self.text(&reader)
             self = .failed(group: group, text: Self.text(&reader))
+        case .orders:
+            let group = Self.text(&reader)
+            self = .orders(group: group, text: Self.text(&reader))
         }
         guard reader.isComplete else { return nil }
     }

@@ -30,6 +30,8 @@ extension ProxyLoop {
         do throws(Unknown) {
             switch request.verb {
             case "status": reply(.done(body: status))
+            case "health": reply(.done(body: health))
+            case "adopt": adopt(name, reply)
             case "left": reply(.done(body: left(at: try target(name))))
             case "drain": change(try target(name), reply) { $0.state = .drain }
             case "maintenance": change(try target(name), reply) { $0.state = .maintenance }
@@ -130,7 +132,7 @@ extension ProxyLoop {
         var entry = admin[name]
         body(&entry)
         if entry != admin[name] {
-            admin[name] = entry
+            admin.order(entry, of: name)
             journal.record(
                 "server-ordered",
                 [
@@ -176,7 +178,7 @@ extension ProxyLoop {
                     "weight-forgotten",
                     ["server": target.name, "weight": weight.value, "settings": settingsWeight(of: target)])
             }
-            kept[target.name] = entry
+            kept.keep(entry, of: target.name, from: admin)
             apply(entry, to: target)
         }
         for name in admin.entries.keys where kept.entries[name] == nil {

@@ -11,7 +11,7 @@ import WitnessRuntime
 /// `tandem proxy`: the settings' proxies, until a signal ends them.
 public enum ProxyProcess {
     /// The path of the proxies' control socket; a node and a witness on the same machine have others.
-    public static func controlSocketPath(_ settings: Settings) -> String { "\(settings.runDirectory)/proxy" }
+    public static func controlSocketPath(_ settings: Settings) -> String { settings.proxySocketPath }
 
     /// Runs all proxies of the settings until SIGTERM or SIGINT; SIGUSR1 opens the files of access logs anew, SIGHUP reads
     /// the settings anew. Call it before any other thread starts.

@@ -40,6 +40,7 @@ extension Settings {
         if let address = group.address { lines.append("address = \(address)") }
         if let interface = group.interface { lines.append("interface = \(interface)") }
         if let prefer = group.prefer { lines.append("prefer = \(self[prefer].name)") }
+        if let proxy = group.proxy { lines.append("proxy = \(proxy)") }
         if let volume = group.volume {
             lines.append("volume.name = \(volume.name)")
             lines.append("volume.size = \(Quantity.text(bytes: volume.size))")

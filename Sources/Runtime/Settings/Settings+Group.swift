@@ -25,6 +25,8 @@ extension Settings {
         public var onStuck: OnStuck
         /// `resync`
         public var resync: Resync
+        /// `proxy`: the front proxy that must serve where the address is; nil, or the group has no volume.
+        public var proxy: String?
     }
 
     /// A replicated block device.

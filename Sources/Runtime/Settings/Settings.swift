@@ -147,4 +147,7 @@ extension Settings {
 
     /// The path of the control socket.
     public var controlSocketPath: String { "\(runDirectory)/control" }
+
+    /// The control socket of `tandem proxy`.
+    public var proxySocketPath: String { "\(runDirectory)/proxy" }
 }

@@ -7,6 +7,7 @@ extension SettingsReader {
         noteFamilies(in: settings)
         noteTimes(in: settings)
         for group in settings.groups { noteContradictions(in: group) }
+        for group in settings.groups { noteProxy(of: group, in: settings) }
         notePairs(of: settings)
         noteExports(of: settings.groups)
     }
@@ -86,6 +87,35 @@ extension SettingsReader {
                 place("\(path).volume.backing"),
                 "the backing file \(volume.backing) lies inside the volume's own mount \(mount.path)")
         }
+    }
+
+    /// A group's proxy is there, and can be reached at the group's address.
+    private mutating func noteProxy(of group: Settings.Group, in settings: Settings) {
+        guard let name = group.proxy else { return }
+        let path = "groups.\(group.name)"
+        guard isWritten("proxies.\(name)") else {
+            let hint = NearestWord.hint(for: name, in: settings.proxies.map(\.name))
+            return note(place("\(path).proxy"), "'\(path).proxy' names no proxy: '\(name)'\(hint)")
+        }
+        if isWritten("\(path).volume") {
+            note(
+                place("\(path).proxy"),
+                "'\(path)' has a volume and a proxy; data does not move because a proxy fails: give the proxy a group"
+                    + " with an address of its own")
+        }
+        guard isWritten("\(path).address") else {
+            return note(
+                place("\(path).proxy"),
+                "'\(path)' has a proxy and no address; expected 'address', which moves when the proxy fails")
+        }
+        guard let address = group.address.flatMap({ Settings.IPAddress(bytes: $0.address.bytes) }),
+            let listen = settings.proxies.first(where: { $0.name == name })?.listen.address
+        else { return }
+        guard listen != address, !listen.isUnspecified else { return }
+        note(
+            place("proxies.\(name).listen"),
+            "'proxies.\(name).listen' is \(listen) and clients come to \(address), the address of '\(path)'; expected"
+                + " that one, or 0.0.0.0")
     }
 
     /// Notes what two groups may not share.

@@ -4,7 +4,7 @@ extension SettingsReader {
     static let groupKeys = [
         "address", "interface", "prefer", "virtual-router-id", "priority", "volume", "mount", "export",
         "on-stuck",
-        "resync",
+        "resync", "proxy",
     ]
 
     static let volumeKeys = ["name", "size", "backing", "activity-log-extents", "direct-io"]
@@ -41,7 +41,14 @@ extension SettingsReader {
                 number("priority", in: section, range: 1...254, otherwise: Int(Settings.Default.priority))),
             volume: volume(in: section, group: name, of: settings), mount: mount(in: section),
             export: export(in: section), onStuck: word("on-stuck", in: section, otherwise: .wait),
-            resync: word("resync", in: section, otherwise: .direct))
+            resync: word("resync", in: section, otherwise: .direct), proxy: proxyName(in: section))
+    }
+
+    /// Which proxies there are is looked at when all are read.
+    private mutating func proxyName(in section: Section) -> String? {
+        section.entries["proxy"].flatMap {
+            text($0, section.path(of: "proxy"), expected: "the name of one of 'proxies'")
+        }
     }
 
     /// The number of a group that does not write one: 1...255, from the names alone, so that adding a group does not

@@ -2,10 +2,14 @@
 public struct LabSettings: Sendable {
     /// Size of the volume, as settings write it.
     public var size = "256MiB"
+    /// Whether the group has a volume; without one it moves an address alone, and needs no witness.
+    public var hasVolume = true
     /// Whether the group mounts its volume on /srv/files.
     public var mounts = true
     /// Whether the group exports its mount over NFS, to the machines' network.
     public var exports = false
+    /// Whether the nodes also run the pair of proxies behind a second address (`LabWeb`).
+    public var hasPair = false
     /// Seconds without a verdict until frozen requests are answered EIO.
     public var freezeSeconds = 5
     /// Seconds that a restarted node looks for the other one first.
@@ -21,8 +25,10 @@ public struct LabSettings: Sendable {
 
     public init() {}
 
-    /// The name of the one group.
+    /// The name of the group with the volume.
     public static let group = "files"
+    /// The name of the group that moves an address alone.
+    public static let addressGroup = "front"
     /// Where its Primary shows the volume.
     public static let device = "/dev/tandem/files/data"
     /// Where its Primary mounts it.
@@ -35,26 +41,38 @@ public struct LabSettings: Sendable {
 
     /// The file's text. `secret` and `disk` are where each machine sees its secret, and its copy and state.
     func text(secret: String, disk: String) -> String {
+        """
+        cluster: lab
+        secret: \(secret)
+        nodes:
+          node1: { address: \(LabNetwork.address(of: "node1")) }
+          node2: { address: \(LabNetwork.address(of: "node2")) }
+        \(hasVolume ? "witness: { address: \(LabNetwork.address(of: "witness")) }" : "arbiter: none")
+        transport: \(transport)
+        freeze-timeout: \(freezeSeconds)s
+        wait-for-peer: \(waitForPeerSeconds)s
+        state-directory: \(disk)/state
+        \(more)groups:
+        \(hasVolume ? volumeGroup(disk: disk) : addressGroup)
+        """ + (hasPair ? LabWeb.groupText + LabWeb.proxyText(log: "\(disk)/access.log") : "")
+    }
+
+    private func volumeGroup(disk: String) -> String {
         let mount = mounts ? "    mount: { path: \(Self.mountPath), type: ext4 }\n" : ""
         let export =
             exports ? "    export: { to: \(LabNetwork.range), options: [rw, sync, no_root_squash] }\n" : ""
         let preferred = prefer.isEmpty ? "" : "    prefer: \(prefer)\n"
         return """
-            cluster: lab
-            secret: \(secret)
-            nodes:
-              node1: { address: \(LabNetwork.address(of: "node1")) }
-              node2: { address: \(LabNetwork.address(of: "node2")) }
-            witness: { address: \(LabNetwork.address(of: "witness")) }
-            transport: \(transport)
-            freeze-timeout: \(freezeSeconds)s
-            wait-for-peer: \(waitForPeerSeconds)s
-            state-directory: \(disk)/state
-            \(more)groups:
               \(Self.group):
                 address: \(LabNetwork.virtualAddress)/24
             \(preferred)    volume: { size: \(size), backing: \(disk)/files.img\(volumeKeys) }
             \(mount)\(export)
             """
+    }
+
+    private var addressGroup: String {
+        if hasPair { return "" }
+        let preferred = prefer.isEmpty ? "" : ", prefer: \(prefer)"
+        return "  \(Self.addressGroup): { address: \(LabNetwork.virtualAddress)/24\(preferred) }\n"
     }
 }

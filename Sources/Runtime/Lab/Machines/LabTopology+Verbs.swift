@@ -48,6 +48,9 @@ extension LabTopology {
             let cuts = try network.cuts
             lines.append(cuts.isEmpty ? "no cuts" : "cut: " + cuts.joined(separator: ", "))
         }
+        if hasPair {
+            lines.append("web: http://\(LabWeb.address)/ by the proxies; its two servers are on the client's machine")
+        }
         for node in ["node1", "node2"] where !daemonProcesses(node).isEmpty {
             let status = try verb(["status"], on: node)
             lines.append("\(node) says:")

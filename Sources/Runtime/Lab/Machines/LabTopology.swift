@@ -40,7 +40,8 @@ public struct LabTopology: Sendable {
     /// Starts the machines and links them, with nothing of the product in them.
     public func raise() throws(LabError) {
         for one in everyMachine where one.first != nil {
-            throw LabError("this lab is up already (\(directory.path)); 'Tools/lab wipe' ends it")
+            throw LabError(
+                "this lab is up already (\(directory.path)); 'Tools/lab --backend netns wipe' ends it")
         }
         try TextFile.makeDirectory(directory.path)
         for one in everyMachine { try one.start() }
@@ -54,11 +55,12 @@ public struct LabTopology: Sendable {
         try TextFile.write(settings.text(in: directory), to: directory.settings)
         let secret = try ChildProcess.run([product, "secret", "--out", directory.secret])
         guard secret.status == 0 else { throw LabError("tandem secret: \(secret.output)") }
-        try startWitness()
-        for node in ["node1", "node2"] {
+        if settings.hasVolume { try startWitness() }
+        for node in ["node1", "node2"] where settings.hasVolume {
             let made = try verb(["init"], on: node, limit: .seconds(60))
             guard made.status == 0 else { throw LabError("tandem init on \(node): \(made.output)") }
         }
+        if settings.hasPair { try startWebServers() }
         for node in ["node1", "node2"] { try startDaemon(node) }
     }
 
@@ -81,6 +83,7 @@ public struct LabTopology: Sendable {
             : ["node", "--settings", directory.settings, "--node", name]
         _ = try machine(name).launch(
             [product] + words, log: directory.daemonLog(name), environment: environment)
+        if name != "witness", hasPair { try startProxy(name) }
     }
 
     /// Runs a verb of the product on a node.
@@ -120,6 +123,7 @@ public struct LabTopology: Sendable {
         if one.first == nil {
             try one.start()
             try network.attach(one)
+            if name == "client", hasPair { try startWebServers() }
         }
         if Self.daemonNames.contains(name) && daemonProcesses(name).isEmpty { try startDaemon(name) }
     }

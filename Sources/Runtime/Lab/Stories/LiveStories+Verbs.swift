@@ -87,6 +87,13 @@ extension LiveStories {
         return group["role"].string == "Primary" && group["failover"]["state"].string == "primary"
     }
 
+    /// Whether a node and the other one speak with each other.
+    static func peerIsHeard(_ name: String, on node: String, _ run: StoryRun) throws(LabError) -> Bool {
+        let answer = try run.lab.verb(["status", "--json"], on: node, limit: .seconds(5))
+        guard answer.status == 0 else { return false }
+        return try group(name, on: node, run)["connection"].string == "Connected"
+    }
+
     static func require(_ isTrue: Bool, _ what: String) throws(LabError) {
         guard isTrue else { throw LabError("it is not so that \(what)") }
     }

@@ -237,6 +237,9 @@ public final class StoryRun {
                 log: path + "/arp.errors"))
     }
 
+    /// Keeps a program that ends with the observers.
+    func observe(with program: LabProgram) { observers.append(program) }
+
     /// What the client's pings got.
     public var pings: ObserverLog { ObserverLog(path: lab.directory.path + "/ping") }
     /// Who claimed the address.

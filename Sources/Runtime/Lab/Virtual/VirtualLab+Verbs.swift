@@ -46,6 +46,7 @@ extension VirtualLab: LabBackend {
         }
         try powerOn(name)
         try one.waitUntilUp(Self.bootLimit)
+        if name == "client" && isExporting { try VirtualClient(self).mount() }
     }
 
     /// Turns a machine on and does not wait for it.
@@ -67,6 +68,8 @@ extension VirtualLab: LabBackend {
 
     /// Turns all machines off in order, and ends the network between them; disks stay.
     public func down() throws(LabError) {
+        // Before its server: without one, nothing takes a mount away.
+        if isExporting, machine("client").life != nil { try VirtualClient(self).unmountForDown() }
         for name in ["node1", "node2", "client"] { try machine(name).shutDown(.seconds(60)) }
         try host.kill()
     }

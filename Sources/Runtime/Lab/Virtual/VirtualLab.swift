@@ -92,6 +92,11 @@ public struct VirtualLab: Sendable {
     /// Whether settings and copies were made before; daemons then start with their machines.
     public var isInstalled: Bool { access(place.directory.settings, F_OK) == 0 }
 
+    /// Whether the cluster that was installed exports its volume, so that the client can mount it.
+    public var isExporting: Bool {
+        TextFile.read(place.directory.settings)?.contains("    export: {") == true
+    }
+
     /// Makes secret, settings and both copies, and starts witness and nodes.
     public func install(_ settings: LabSettings) throws(LabError) {
         unlink(place.directory.secret)

@@ -53,13 +53,14 @@ public final class VirtualStoryRun {
     }
 
     /// Starts everything anew and waits until node1 is Primary and both copies are UpToDate.
-    func begin(mounts: Bool, exports: Bool = false) throws(LabError) {
+    func begin(mounts: Bool, exports: Bool = false, volumeKeys: String = "") throws(LabError) {
         _ = try lab.wipe()
         try lab.raise { say($0) }
         var settings = LabSettings()
         settings.size = "64MiB"
         settings.mounts = mounts
         settings.exports = exports
+        settings.volumeKeys = volumeKeys
         try lab.install(settings)
         try wait("node1 is Primary and both copies are UpToDate", .seconds(120)) {
             () throws(LabError) -> Bool? in

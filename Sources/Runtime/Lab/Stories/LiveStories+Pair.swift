@@ -1,0 +1,118 @@
+import Basics
+import Glibc
+
+extension LiveStories {
+    /// Two proxies behind one address.
+    static func pairs() -> [LiveStory] {
+        [
+            LiveStory("the proxy's machine dies: every sticky client keeps its server through the other proxy") {
+                run throws(LabError) in try stickyThroughDeath(run)
+            },
+            LiveStory("a proxy that is dead, or hangs, does not keep the address") { run throws(LabError) in
+                try deadProxy(run)
+            },
+            LiveStory("a proxy listens on an address that is elsewhere, with and without the sysctl") {
+                run throws(LabError) in try absentAddress(run)
+            },
+        ]
+    }
+
+    private static func stickyThroughDeath(_ run: StoryRun) throws(LabError) {
+        try run.beginPair()
+        let clients = try run.startClients(8)
+        let settled = LabClock.now()
+        try run.waitForAnswers(10, of: clients, since: settled)
+        let before = try run.serversHeld(by: clients, since: settled)
+        try require(Set(before).count == 2, "clients are on both servers: \(before.joined(separator: " "))")
+        let killed = LabClock.now()
+        try run.kill(["node1"])
+        try run.waitForPair(on: "node2")
+        try run.waitForAnswers(20, of: clients, since: LabClock.now())
+        let after = try run.serversHeld(by: clients, since: killed)
+        try require(after == before, "each client is where it was: \(before) and then \(after)")
+        let outage = clients.longestSilence(from: killed, to: LabClock.now())
+        run.note(
+            "8 of 8 clients kept their server; the longest that one was without an answer: \(outage.text)")
+        try require(outage < .seconds(5), "no client was without an answer for 5 s")
+        try run.start("node1", writing: false)
+        let back = LabClock.now()
+        try run.wait("node1 takes part again", .seconds(20)) { () throws(LabError) -> Bool? in
+            try peerIsHeard(LabWeb.group, on: "node1", run) ? true : nil
+        }
+        try run.waitForAnswers(20, of: clients, since: LabClock.now())
+        try require(try run.holderOfPair() == "node2", "the address stays on node2: nobody preempts")
+        try require(try run.serversHeld(by: clients, since: back) == before, "nobody moved when it came back")
+    }
+
+    private static func deadProxy(_ run: StoryRun) throws(LabError) {
+        try run.beginPair()
+        let clients = try run.startClients(4)
+        func proxy(_ node: String) throws(LabError) -> Int32 {
+            try run.wait("a proxy runs on \(node)", .seconds(5)) { () throws(LabError) in
+                run.lab.proxyProcess(node)
+            }
+        }
+        try run.wait("node2's proxy serves as well", .seconds(10)) { () throws(LabError) -> Bool? in
+            run.daemonLines("node2").contains { $0.contains("proxy") && $0.contains("serves") } ? true : nil
+        }
+        var begin = LabClock.now()
+        Glibc.kill(try proxy("node1"), SIGKILL)
+        try run.waitForPair(on: "node2", .seconds(5))
+        try run.waitForAnswers(10, of: clients, since: LabClock.now())
+        var outage = clients.longestSilence(from: begin, to: LabClock.now())
+        run.note("proxy killed: the longest that a client was without an answer: \(outage.text)")
+        try require(try run.holderOfPair() == "node2", "node1 has lowered the address")
+
+        try run.lab.startProxy("node1")
+        try run.wait("node1's proxy serves again", .seconds(10)) { () throws(LabError) -> Bool? in
+            run.daemonLines("node1").filter { $0.contains("proxy") && $0.contains("serves") }.count >= 2
+                ? true : nil
+        }
+        try require(try run.holderOfPair() == "node2", "the address does not go back by itself")
+        begin = LabClock.now()
+        let hung = try proxy("node2")
+        Glibc.kill(hung, SIGSTOP)
+        defer { Glibc.kill(hung, SIGCONT) }
+        try run.waitForPair(on: "node1", .seconds(6))
+        try run.waitForAnswers(10, of: clients, since: LabClock.now())
+        outage = clients.longestSilence(from: begin, to: LabClock.now())
+        run.note("proxy stopped: the longest that a client was without an answer: \(outage.text)")
+        try require(try run.holderOfPair() == "node1", "node2 has lowered the address")
+    }
+
+    private static func absentAddress(_ run: StoryRun) throws(LabError) {
+        try run.beginPair()
+        let node = run.lab.machine("node2")
+        func listens() throws(LabError) -> Bool {
+            try node.run(["ss", "-ltnH"]).output.contains("\(LabWeb.endpoint) ")
+        }
+        let sysctl = "/proc/sys/net/ipv4/ip_nonlocal_bind"
+        try require(try node.run(["cat", sysctl]).output.hasPrefix("0"), "the sysctl is off")
+        try require(try !holdsAddress("node2", LabWeb.address, run), "the address is on node1")
+        try run.wait("node2's proxy listens on it all the same", .seconds(5)) { () throws(LabError) -> Bool? in
+            try listens() ? true : nil
+        }
+        // A server without IP_FREEBIND, as most are: what the sysctl is for.
+        let plain = [run.lab.program, "origin", "\(LabWeb.address):8099", "--name", "plain"]
+        let refused = try node.run(plain, limit: .seconds(5))
+        try require(
+            refused.status != 0 && refused.output.contains("EADDRNOTAVAIL"),
+            "another server cannot: \(refused.output)")
+        try require(
+            try node.run(["sh", "-c", "echo 1 > \(sysctl)"]).status == 0, "the sysctl can be turned on")
+        let server = try node.launch(plain, log: run.lab.directory.path + "/plain.log")
+        run.observe(with: server)
+        try run.wait("with the sysctl it can", .seconds(5)) { () throws(LabError) -> Bool? in
+            try node.run(["ss", "-ltnH"]).output.contains("\(LabWeb.address):8099 ") ? true : nil
+        }
+        guard let old = run.lab.proxyProcess("node2") else { throw LabError("no proxy on node2") }
+        Glibc.kill(old, SIGTERM)
+        try run.wait("node2's proxy has ended", .seconds(5)) { () throws(LabError) -> Bool? in
+            run.lab.proxyProcess("node2") == nil ? true : nil
+        }
+        try run.lab.startProxy("node2")
+        try run.wait("node2's proxy listens with the sysctl as well", .seconds(5)) {
+            () throws(LabError) -> Bool? in try listens() ? true : nil
+        }
+    }
+}

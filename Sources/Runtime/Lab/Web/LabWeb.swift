@@ -1,0 +1,109 @@
+import Glibc
+
+/// The proxies' side of a lab, whatever its machines are: who listens where, and the text of the settings.
+///
+/// node1 and node2 run the pair behind a second address; two web servers run on the client's machine.
+public enum LabWeb {
+    /// The group that moves the proxies' address, and the proxy's name.
+    public static let group = "web"
+    /// The address that the pair serves.
+    public static let address = "192.168.56.101"
+    /// Where clients connect.
+    public static let endpoint = "\(address):80"
+    /// The web servers by name, with their ports on the client's machine.
+    public static let servers = [(name: "web1", port: 8081), (name: "web2", port: 8082)]
+    /// A package of the distribution with a web server, for who has none.
+    public static let package = "nginx-light"
+
+    /// The group's lines in the settings, below `groups`.
+    static var groupText: String { "  \(group): { address: \(address)/24, prefer: node1, proxy: \(group) }\n" }
+
+    /// The lines of the settings after the groups. `log` is a file on each machine's own disk.
+    static func proxyText(log: String) -> String {
+        let host = LabNetwork.address(of: "client")
+        let list = servers.map { "\($0.name): \(host):\($0.port)" }.joined(separator: ", ")
+        return """
+            proxies:
+              \(group):
+                listen: \(endpoint)
+                sticky: cookie
+                servers: { \(list) }
+                check: { http: /, interval: 500ms }
+                log: \(log)
+
+            """
+    }
+
+    /// nginx's settings for both web servers; everything that it writes lies in `directory`.
+    static func serverText(directory: String) -> String {
+        let host = LabNetwork.address(of: "client")
+        let sites = servers.map { server in
+            """
+                server {
+                    listen \(host):\(server.port);
+                    default_type text/plain;
+                    location / { return 200 "\(server.name)\\n"; }
+                }
+
+            """
+        }
+        return """
+            daemon off;
+            worker_processes 1;
+            pid \(directory)/nginx.pid;
+            error_log \(directory)/nginx.log;
+            events { worker_connections 512; }
+            http {
+                access_log off;
+                client_body_temp_path \(directory)/body;
+                proxy_temp_path \(directory)/proxy;
+                fastcgi_temp_path \(directory)/fastcgi;
+                uwsgi_temp_path \(directory)/uwsgi;
+                scgi_temp_path \(directory)/scgi;
+            \(sites.joined())}
+
+            """
+    }
+}
+
+extension LabTopology {
+    /// Whether the settings name proxies: then the nodes run them.
+    var hasPair: Bool { TextFile.read(directory.settings)?.contains("\nproxies:\n") == true }
+
+    /// Starts the web servers on the client's machine: the distribution's nginx, or servers of the lab's own; gives what
+    /// they are.
+    @discardableResult
+    func startWebServers() throws(LabError) -> String {
+        let client = machine("client")
+        let place = directory.machine("client")
+        let nginx = ["/usr/sbin/nginx", "/usr/bin/nginx"].first { (path: String) in access(path, X_OK) == 0 }
+        guard let nginx else {
+            for server in LabWeb.servers {
+                let endpoint = "\(LabNetwork.address(of: "client")):\(server.port)"
+                _ = try client.launch(
+                    [program, "origin", endpoint, "--name", server.name], log: "\(place)/\(server.name).log")
+            }
+            return "the lab's own (apt-get install \(LabWeb.package) brings the distribution's)"
+        }
+        let settings = "\(place)/nginx.conf"
+        try TextFile.write(LabWeb.serverText(directory: place), to: settings)
+        _ = try client.launch([nginx, "-c", settings, "-e", "\(place)/nginx.log"], log: "\(place)/web.log")
+        return "the distribution's nginx"
+    }
+
+    /// Starts the proxies of a node that is up.
+    public func startProxy(_ node: String) throws(LabError) {
+        _ = try machine(node).launch(
+            [product, "proxy", "--settings", directory.settings], log: directory.machine(node) + "/proxy.log",
+            environment: environment)
+    }
+
+    /// The process of a node's proxies.
+    public func proxyProcess(_ node: String) -> Int32? {
+        daemonProcesses(node).first { process in
+            let line = TextFile.bytes("/proc/\(process)/cmdline") ?? []
+            let words = line.split(separator: 0, omittingEmptySubsequences: false)
+            return words.count > 1 && String(decoding: words[1], as: UTF8.self) == "proxy"
+        }
+    }
+}
