@@ -57,7 +57,7 @@ struct FakeMachine {
         -> [FailoverAction]
     {
         performed.append(name)
-        if case .tickleClients(_, let address) = effect {
+        if let address = told(by: effect) {
             // Judged when it begins: what it sends too late reaches nobody who would mind.
             require("server", for: effect)
             let isThere = exists.contains { $0.hasPrefix("address \(address)/") }
@@ -72,6 +72,14 @@ struct FakeMachine {
         case .slow, .hangs:
             hanging.append((identifier, effect))
             return []
+        }
+    }
+
+    /// The address in whose name clients are told.
+    private func told(by effect: FailoverEffect) -> IPv4Address? {
+        switch effect {
+        case .tickleClients(_, let address), .notifyLockClients(_, let address): address
+        default: nil
         }
     }
 
@@ -151,6 +159,7 @@ struct FakeMachine {
             forbid("server", for: effect)
             forbid("exported \(path)", for: effect)
             forbid("records \(path)", for: effect)
+            forbid("locks \(path)", for: effect)
             exists.remove("mounted \(path.dropFirst("/srv/".count))")
         case .startClientRecords(let export):
             require("mounted \(export.path.dropFirst("/srv/".count))", for: effect)
@@ -158,6 +167,13 @@ struct FakeMachine {
         case .stopClientRecords(let export):
             forbid("server", for: effect)
             exists.remove("records \(export.path)")
+        case .startLockRecords(let export):
+            require("mounted \(export.path.dropFirst("/srv/".count))", for: effect)
+            exists.insert("locks \(export.path)")
+        case .stopLockRecords(let export):
+            forbid("server", for: effect)
+            exists.remove("locks \(export.path)")
+        case .notifyLockClients: break
         case .export(let export):
             require("mounted \(export.path.dropFirst("/srv/".count))", for: effect)
             exists.insert("exported \(export.path)")
@@ -167,6 +183,7 @@ struct FakeMachine {
         case .startServer(let export):
             require("records \(export.path)", for: effect)
             require("exported \(export.path)", for: effect)
+            if export.hasLockRecords { require("locks \(export.path)", for: effect) }
             exists.insert("server")
         case .stopServer:
             forbid("address", for: effect)

@@ -21,7 +21,9 @@ final class NodeGroup: Sendable {
         do throws(SystemError) {
             let inbox = try NodeInbox<NodeGroupEvent>()
             self.inbox = inbox
-            performer = try FailoverPerformer(context.settings, group) { inbox.post(.performed($0, $1)) }
+            performer = try FailoverPerformer(context.settings, group, news: { inbox.post(.served($0)) }) {
+                inbox.post(.performed($0, $1))
+            }
         } catch {
             throw .system(error)
         }

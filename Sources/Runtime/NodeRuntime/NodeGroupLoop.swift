@@ -142,8 +142,8 @@ final class NodeGroupLoop {
             targets: FailoverTargets(
                 group: group.name,
                 volumes: group.volume.map { [VolumeTarget(name: $0.name, mount: mount)] } ?? [],
-                export: NodeContext.exportTarget(context.settings, group),
-                addresses: group.address.map { [$0] } ?? []))
+                export: context.exportTarget(of: group), addresses: group.address.map { [$0] } ?? []),
+            break: context.mistake == .addressRaisedBeforeServer ? .addressRaisedBeforeServer : nil)
         let now = Instant.now()
         nextSequence = now.nanoseconds
         nextSign = now
@@ -178,6 +178,7 @@ final class NodeGroupLoop {
             case .arbiter(let news): take(news)
             case .peer(let news): take(news)
             case .performed(let identifier, let failure): performed(identifier, failure)
+            case .served(let news): note(news.name, news.text)
             case .verb(let verb, let answer): obey(verb, answer)
             }
         }
