@@ -54,7 +54,8 @@ struct FailoverPlanTests {
         #expect(machine.violations.map { $0.hasSuffix("without server") } == [true])
     }
 
-    @Test("version 3 adds its locks: kept before the server starts, told of it last, ended before the unmount")
+    @Test(
+        "version 3 adds its locks: kept before the server starts, told of it last, ended before the unmount")
     func locks() {
         var targets = FakeMachine.targets
         targets.export?.versions = [.three, .fourTwo]

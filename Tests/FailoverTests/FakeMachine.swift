@@ -161,6 +161,22 @@ struct FakeMachine {
             forbid("records \(path)", for: effect)
             forbid("locks \(path)", for: effect)
             exists.remove("mounted \(path.dropFirst("/srv/".count))")
+        case .startClientRecords, .stopClientRecords, .startLockRecords, .stopLockRecords, .export,
+            .withdrawExport, .startServer, .stopServer, .tickleClients, .notifyLockClients:
+            applyToServer(effect)
+        case .raiseAddress(let prefix):
+            if plan.targets.export != nil { require("server", for: effect) }
+            for volume in plan.targets.volumes where volume.mount != nil {
+                require("mounted \(volume.name)", for: effect)
+            }
+            exists.insert("address \(prefix)")
+        case .lowerAddress(let prefix): exists.remove("address \(prefix)")
+        case .destroyConnections: forbid("address", for: effect)
+        }
+    }
+
+    private mutating func applyToServer(_ effect: FailoverEffect) {
+        switch effect {
         case .startClientRecords(let export):
             require("mounted \(export.path.dropFirst("/srv/".count))", for: effect)
             exists.insert("records \(export.path)")
@@ -173,7 +189,6 @@ struct FakeMachine {
         case .stopLockRecords(let export):
             forbid("server", for: effect)
             exists.remove("locks \(export.path)")
-        case .notifyLockClients: break
         case .export(let export):
             require("mounted \(export.path.dropFirst("/srv/".count))", for: effect)
             exists.insert("exported \(export.path)")
@@ -188,15 +203,7 @@ struct FakeMachine {
         case .stopServer:
             forbid("address", for: effect)
             exists.remove("server")
-        case .tickleClients: break
-        case .raiseAddress(let prefix):
-            if plan.targets.export != nil { require("server", for: effect) }
-            for volume in plan.targets.volumes where volume.mount != nil {
-                require("mounted \(volume.name)", for: effect)
-            }
-            exists.insert("address \(prefix)")
-        case .lowerAddress(let prefix): exists.remove("address \(prefix)")
-        case .destroyConnections: forbid("address", for: effect)
+        default: break
         }
     }
 

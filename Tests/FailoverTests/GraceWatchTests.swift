@@ -10,7 +10,9 @@ struct GraceWatchTests {
     private final class Watched {
         private var watch: GraceWatch
 
-        init(_ recorded: ClientHoldings?) { watch = GraceWatch(recorded: recorded, at: GraceWatchTests.start) }
+        init(_ recorded: ClientHoldings?) {
+            watch = GraceWatch(recorded: recorded, at: GraceWatchTests.start)
+        }
 
         var missing: [String]? { watch.missing }
 

@@ -61,7 +61,8 @@ struct FileServerTests {
 
     @Test("a confirmed client has its name and its opens and locks, as the kernel prints them")
     func clients() {
-        let info = "clientid: 0x1\naddress: \"192.168.56.13:749\"\nstatus: confirmed\nname: \"Linux 4.2 a b\"\n"
+        let info =
+            "clientid: 0x1\naddress: \"192.168.56.13:749\"\nstatus: confirmed\nname: \"Linux 4.2 a b\"\n"
         #expect(FileServer.clientName(info) == "\"Linux 4.2 a b\"")
         #expect(FileServer.clientName(info.replacing("confirmed", with: "courtesy")) == nil)
         #expect(FileServer.clientName(info.replacing("status: confirmed\n", with: "")) == "\"Linux 4.2 a b\"")

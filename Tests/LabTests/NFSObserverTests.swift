@@ -30,7 +30,9 @@ struct NFSObserverTests {
         #expect(MetadataAnswer.fault(in: ["g0", "f2"], after: answers) != nil)
     }
 
-    @Test("an operation that was done before the server was lost may say so, once it was waited for, and no other")
+    @Test(
+        "an operation that was done before the server was lost may say so, once it was waited for, and no other"
+    )
     func retried() {
         #expect(MetadataAnswer.fault(in: [], after: Self.answers([(.create, 1500, EEXIST)])) == nil)
         #expect(MetadataAnswer.fault(in: [], after: Self.answers([(.create, 5, EEXIST)])) != nil)

@@ -28,7 +28,10 @@ struct HoldingsListTests {
 
     @Test(
         "a list that is not whole is none: it would end a grace period too early",
-        arguments: ["", "client 3 a\n", "locks 2\nclient 3", "locks x\n", "locks 2\nclient a\n", "locks 2\nhost 1 a\n"])
+        arguments: [
+            "", "client 3 a\n", "locks 2\nclient 3", "locks x\n", "locks 2\nclient a\n",
+            "locks 2\nhost 1 a\n",
+        ])
     func damaged(text: String) {
         #expect(HoldingsList.parse(text) == nil)
     }

@@ -212,10 +212,12 @@ public enum FailoverPlans {
         return [
             FailoverStep(name: "stop nfsd", effect: .stopServer, deadline: limit),
             FailoverStep(name: "withdraw \(export.path)", effect: .withdrawExport(export), deadline: limit),
-        ] + (export.hasLockRecords
-            ? [FailoverStep(name: "stop statd", effect: .stopLockRecords(export), deadline: limit)] : []) + [
-            FailoverStep(name: "stop nfsdcld", effect: .stopClientRecords(export), deadline: limit)
         ]
+            + (export.hasLockRecords
+                ? [FailoverStep(name: "stop statd", effect: .stopLockRecords(export), deadline: limit)] : [])
+            + [
+                FailoverStep(name: "stop nfsdcld", effect: .stopClientRecords(export), deadline: limit)
+            ]
     }
 
     private static func addressesOff(_ targets: FailoverTargets) -> [FailoverStep] {

@@ -49,12 +49,15 @@ extension ServerHands {
         case .some([]): who = "every client has what it had"
         case .some(let names): who = "without \(names.joined(separator: ", "))"
         }
-        return [ServerNews(name: "grace-ended", text: "\(isOver ? "by the kernel" : "by Tandem") \(time): \(who)")]
+        return [
+            ServerNews(name: "grace-ended", text: "\(isOver ? "by the kernel" : "by Tandem") \(time): \(who)")
+        ]
     }
 
     /// What clients hold now.
     private func holdings(of export: ExportTarget) throws(SystemError) -> ClientHoldings {
-        let hosts = try export.hasLockRecords ? LockRecords(directory: export.lockRecords).hosts().holding : []
+        let hosts =
+            try export.hasLockRecords ? LockRecords(directory: export.lockRecords).hosts().holding : []
         return ClientHoldings(
             states: try FileServer.statesOfClients(), hosts: hosts,
             locks: try FileLocks.count(at: export.path, without: "\(export.records)/main.sqlite"))
@@ -62,7 +65,8 @@ extension ServerHands {
 
     /// What they held of the old server; nil when that is not known.
     func recorded(by export: ExportTarget) -> ClientHoldings? {
-        guard let mount = group.mount, var old = HoldingsList.read(in: NodeContext.stateOnVolume(mount)) else {
+        guard let mount = group.mount, var old = HoldingsList.read(in: NodeContext.stateOnVolume(mount))
+        else {
             return nil
         }
         guard export.hasLockRecords else { return old }

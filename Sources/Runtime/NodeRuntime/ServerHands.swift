@@ -132,7 +132,8 @@ struct ServerHands {
         let state = group.mount.map { NodeContext.stateOnVolume($0) } ?? export.records
         try NodeFiles.makeDirectory(export.records)
         // statd does not run as root, and reaches its directory through this one.
-        guard chmod(state, export.hasLockRecords ? 0o711 : 0o700) == 0, chmod(export.records, 0o700) == 0 else {
+        guard chmod(state, export.hasLockRecords ? 0o711 : 0o700) == 0, chmod(export.records, 0o700) == 0
+        else {
             throw SystemError(operation: "chmod", subject: state, code: errno)
         }
         try NodeFiles.write([], to: mark)

@@ -23,7 +23,9 @@ public struct FileCopy: Sendable {
     private static func fill(_ bytes: inout [UInt8], _ generator: inout SeededGenerator) {
         for offset in stride(from: 0, to: bytes.count, by: 8) {
             let word = generator.next()
-            for place in 0..<8 { bytes[offset + place] = UInt8(truncatingIfNeeded: word >> (8 * UInt64(place))) }
+            for place in 0..<8 {
+                bytes[offset + place] = UInt8(truncatingIfNeeded: word >> (8 * UInt64(place)))
+            }
         }
     }
 

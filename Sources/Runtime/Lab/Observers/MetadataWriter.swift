@@ -108,7 +108,8 @@ public struct MetadataAnswer: Sendable, Hashable {
     /// What is wrong with a tree, given as the names in it, that these answers were had for; nil when it is right.
     public static func fault(in names: [String], after answers: [MetadataAnswer]) -> String? {
         for answer in answers where answer.code != 0 && !answer.isDoneBefore {
-            return "\(answer.operation.rawValue) of round \(answer.round) was answered with error \(answer.code)"
+            return
+                "\(answer.operation.rawValue) of round \(answer.round) was answered with error \(answer.code)"
                 + " after \(answer.milliseconds) ms"
         }
         let rounds = answers.count { $0.operation == .rmdir }

@@ -5,7 +5,8 @@ extension LiveStories {
     /// A deposed holder whose old mount somebody keeps.
     static func pinned() -> [LiveStory] {
         [
-            LiveStory("a deposed node is Stuck while a shell sits in its mount, and recovers when it leaves") {
+            LiveStory("a deposed node is Stuck while a shell sits in its mount, and recovers when it leaves")
+            {
                 run throws(LabError) in try shellInMount(run)
             }
         ]
@@ -31,7 +32,8 @@ extension LiveStories {
             run.lab.status(of: "node2")?.isPrimary == true ? true : nil
         }
         let pin = "stuck: unmount data: busy: \(number) sleep"
-        try run.wait("node1 is Stuck and names process \(number)", .seconds(20)) { () throws(LabError) -> Bool? in
+        try run.wait("node1 is Stuck and names process \(number)", .seconds(20)) {
+            () throws(LabError) -> Bool? in
             run.lab.status(of: "node1")?.text.contains(pin) == true ? true : nil
         }
         run.note("node1: \(run.lab.status(of: "node1")?.text ?? "")")
@@ -41,7 +43,8 @@ extension LiveStories {
             }, "node1's journal names process \(number)")
         try run.lab.heal()
         run.say("healed")
-        try run.wait("node1 has caught up, and is still Stuck", .seconds(30)) { () throws(LabError) -> Bool? in
+        try run.wait("node1 has caught up, and is still Stuck", .seconds(30)) {
+            () throws(LabError) -> Bool? in
             guard let status = run.lab.status(of: "node1") else { return nil }
             return status.isSettled && status.text.contains(pin) ? true : nil
         }

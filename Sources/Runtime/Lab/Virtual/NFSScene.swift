@@ -34,7 +34,9 @@ struct NFSScene {
     func mount(from address: String = LabNetwork.virtualAddress, more: String = "") throws(LabError) {
         let source = "\(address):\(LabSettings.mountPath)"
         // A client of version 3 is told of a new server by its own statd.
-        let ready = version == "3" ? "(pidof rpcbind || rpcbind -w) >/dev/null && (pidof rpc.statd || rpc.statd) >/dev/null && " : ""
+        let ready =
+            version == "3"
+            ? "(pidof rpcbind || rpcbind -w) >/dev/null && (pidof rpc.statd || rpc.statd) >/dev/null && " : ""
         try client.require(
             "mkdir -p \(Self.inside) && \(ready)mount -t nfs -o vers=\(version),proto=tcp,hard\(more) \(source)"
                 + " \(Self.inside)", limit: .seconds(60))
@@ -46,7 +48,8 @@ struct NFSScene {
     /// Starts a program of the lab's on the client, its log on a port.
     func launch(_ words: String, port: Int) throws(LabError) {
         try client.require(
-            "setsid /opt/tandem/tandem-lab \(words) --log /dev/lab-port\(port) </dev/null >/run/lab.port\(port) 2>&1 &")
+            "setsid /opt/tandem/tandem-lab \(words) --log /dev/lab-port\(port) </dev/null >/run/lab.port\(port) 2>&1 &"
+        )
     }
 
     /// What was logged on a port.
@@ -139,7 +142,9 @@ struct NFSScene {
         let lines = run.log(of: node).split(separator: "\n")
         let begin = lines.lastIndex { $0.contains("\(phase)-begins") } ?? lines.startIndex
         let shares = lines[begin...].compactMap { line -> String? in
-            guard line.contains("\(phase)-step"), let text = line.split(separator: "=").last else { return nil }
+            guard line.contains("\(phase)-step"), let text = line.split(separator: "=").last else {
+                return nil
+            }
             return text.filter { $0 != "\"" }.replacing("done in ", with: "")
         }
         run.note("  \(node) \(phase): \(shares.joined(separator: ", "))")
@@ -171,7 +176,8 @@ struct NFSScene {
 
     /// The only client has come back, so the grace period ends before its time: then new opens and locks are answered.
     func graceEnds(on node: String) throws(LabError) {
-        try run.wait("the grace periods of \(node) have ended", .seconds(20)) { () throws(LabError) -> Bool? in
+        try run.wait("the grace periods of \(node) have ended", .seconds(20)) {
+            () throws(LabError) -> Bool? in
             try run.lab.machine(node).require(
                 "cat /proc/fs/nfsd/v4_end_grace; cat /proc/fs/lockd/nlm_end_grace 2>/dev/null; true"
             ).contains("N") ? nil : true
@@ -182,12 +188,15 @@ struct NFSScene {
         }
         run.note("  \(node) \(told ?? lines.last ?? "")")
         try client.require("echo new >\(Self.inside)/new", limit: .seconds(10))
-        guard version != "4.2" || told != nil else { throw LabError("\(node) does not say why its grace ended") }
+        guard version != "4.2" || told != nil else {
+            throw LabError("\(node) does not say why its grace ended")
+        }
     }
 
     func checkFile(on node: String, withHoles: Bool = false) throws(LabError) {
         let had = answers
-        let text = try run.lab.machine(node).require(withHoles ? "tr -d '\\0' <\(Self.file)" : "cat \(Self.file)")
+        let text = try run.lab.machine(node).require(
+            withHoles ? "tr -d '\\0' <\(Self.file)" : "cat \(Self.file)")
         // Lines that were written while the file was read are not in this list.
         let lines = Array(text.split(separator: "\n", omittingEmptySubsequences: false).dropLast())
         let kept = lines.prefix(had.count + 1).map { "\($0)\n" }.joined()

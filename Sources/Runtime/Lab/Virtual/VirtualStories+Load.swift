@@ -4,10 +4,14 @@ import Glibc
 /// Other clients than one that writes lines: a copy, a database, many files.
 enum NFSLoadStories {
     static let all = [
-        VirtualStory(name: "an NFS client copies 200 MiB and syncs at the end: node1's power is cut in the middle") {
+        VirtualStory(
+            name: "an NFS client copies 200 MiB and syncs at the end: node1's power is cut in the middle"
+        ) {
             run throws(LabError) in try copy(run, isCut: false)
         },
-        VirtualStory(name: "an NFS client copies 200 MiB and syncs at the end: node1 is cut off in the middle") {
+        VirtualStory(
+            name: "an NFS client copies 200 MiB and syncs at the end: node1 is cut off in the middle"
+        ) {
             run throws(LabError) in try copy(run, isCut: true)
         },
         VirtualStory(name: "a database and many files over NFS: node1's power is cut, node1 is cut off") {
@@ -16,8 +20,9 @@ enum NFSLoadStories {
     ]
 
     /// What the copy's log says: how many MiB are written, and how the sync ended.
-    private static func progress(_ scene: NFSScene) -> (written: Int, worst: UInt64, failure: String?, isSynced: Bool)
-    {
+    private static func progress(_ scene: NFSScene) -> (
+        written: Int, worst: UInt64, failure: String?, isSynced: Bool
+    ) {
         let log = scene.logged(2)
         let whole = log.prefix(upTo: log.lastIndex(of: "\n") ?? log.startIndex)
         var found: (written: Int, worst: UInt64, failure: String?, isSynced: Bool) = (0, 0, nil, false)
@@ -66,7 +71,9 @@ enum NFSLoadStories {
         try startCopy(scene)
         let shares =
             isCut ? try scene.cutOff("node1", other: "node2") : try scene.cutPower("node1", other: "node2")
-        run.note("\(shares.what): \(shares.detection) ms until the promotion began, \(shares.promotion) ms for its steps")
+        run.note(
+            "\(shares.what): \(shares.detection) ms until the promotion began, \(shares.promotion) ms for its steps"
+        )
         scene.noteSteps(of: "node2", "promote")
         try judgeCopy(scene)
         if isCut { try run.lab.heal() } else { try run.turnOn(["node1"]) }
@@ -80,7 +87,8 @@ enum NFSLoadStories {
         let client = scene.run.lab.machine("client")
         let base = "\(NFSScene.inside)/base"
         try client.require(
-            "sqlite3 \(base) 'PRAGMA journal_mode=WAL; CREATE TABLE t (n INTEGER PRIMARY KEY);'", limit: .seconds(60))
+            "sqlite3 \(base) 'PRAGMA journal_mode=WAL; CREATE TABLE t (n INTEGER PRIMARY KEY);'",
+            limit: .seconds(60))
         let feed =
             "echo 'PRAGMA synchronous=FULL;'; i=0; while [ ! -e /run/lab.enough ]; do i=$((i+1));"
             + " echo \"INSERT INTO t VALUES ($i); SELECT max(n) FROM t;\"; sleep 0.05; done"
@@ -97,10 +105,13 @@ enum NFSLoadStories {
     private static func files(_ scene: NFSScene) -> [MetadataAnswer] { MetadataAnswer.parse(scene.logged(4)) }
 
     /// Waits until both go on, and says how long the longest operation on files took.
-    private static func goesOn(_ scene: NFSScene, _ shares: NFSScene.Shares, since index: Int) throws(LabError) {
+    private static func goesOn(_ scene: NFSScene, _ shares: NFSScene.Shares, since index: Int)
+        throws(LabError)
+    {
         let run = scene.run
         let (rows, operations) = (committed(scene), files(scene).count)
-        try run.wait("40 rows and 40 operations on files more", .seconds(120)) { () throws(LabError) -> Bool? in
+        try run.wait("40 rows and 40 operations on files more", .seconds(120)) {
+            () throws(LabError) -> Bool? in
             committed(scene) >= rows + 40 && files(scene).count >= operations + 40 ? true : nil
         }
         let longest = files(scene).dropFirst(index).map(\.milliseconds).max() ?? 0
@@ -139,7 +150,8 @@ enum NFSLoadStories {
         let run = scene.run
         let client = run.lab.machine("client")
         try client.require(
-            "touch /run/lab.enough; for i in $(seq 100); do pgrep -x sqlite3 >/dev/null || break; sleep 0.1; done")
+            "touch /run/lab.enough; for i in $(seq 100); do pgrep -x sqlite3 >/dev/null || break; sleep 0.1; done"
+        )
         let trouble = try client.require("cat /run/lab.base")
         guard trouble.isEmpty else { throw LabError("the database: \(trouble)") }
         let promised = committed(scene)
@@ -156,7 +168,9 @@ enum NFSLoadStories {
         run.note("\(promised) rows were committed; the database is sound and has \(numbers[0])")
         let names = try client.require("ls \(NFSScene.inside)/tree").split(separator: "\n").map { String($0) }
         let answers = files(scene)
-        if let fault = MetadataAnswer.fault(in: names, after: answers) { throw LabError("the files: \(fault)") }
+        if let fault = MetadataAnswer.fault(in: names, after: answers) {
+            throw LabError("the files: \(fault)")
+        }
         run.note(
             "\(answers.count) operations on files: all as they were answered, \(answers.count(where: \.isDoneBefore)) of"
                 + " them answered when they had been done before the server was lost")

@@ -17,13 +17,17 @@ enum NFSStories {
             ) {
                 run throws(LabError) in try daemonKilled(run)
             },
-            VirtualStory(name: "node1 is cut off while a shell sits in what it exports: it is Stuck until the shell leaves")
-            {
+            VirtualStory(
+                name:
+                    "node1 is cut off while a shell sits in what it exports: it is Stuck until the shell leaves"
+            ) {
                 run throws(LabError) in try pinned(run)
             },
         ]
         + ["4.0", "3"].map { version in
-            VirtualStory(name: "an NFS \(version) client keeps its lock: node1's power is cut, node1 is cut off") {
+            VirtualStory(
+                name: "an NFS \(version) client keeps its lock: node1's power is cut, node1 is cut off"
+            ) {
                 run throws(LabError) in try older(NFSScene(run, version: version))
             }
         }
@@ -63,7 +67,8 @@ enum NFSStories {
         }
         try scene.stop()
         let knocks = PortKnocker.count(scene.logged(3))
-        run.note("\(knocks.connected) connections to the address were answered, \(knocks.refused) were refused")
+        run.note(
+            "\(knocks.connected) connections to the address were answered, \(knocks.refused) were refused")
         guard knocks.refused == 0 else { throw LabError("the address answered before its server ran") }
         try scene.checkFile(on: "node1")
         try scene.unmount()
@@ -154,9 +159,10 @@ enum NFSStories {
         try scene.startLines()
         try scene.waitForLines(40)
         let node1 = run.lab.machine("node1")
-        let shell = try node1.require(
-            "cd \(LabSettings.mountPath) && setsid sh -c 'while :; do sleep 1; done' </dev/null >/dev/null 2>&1 & echo $!"
-        ).split(separator: "\n").first.map { String($0) } ?? ""
+        let shell =
+            try node1.require(
+                "cd \(LabSettings.mountPath) && setsid sh -c 'while :; do sleep 1; done' </dev/null >/dev/null 2>&1 & echo $!"
+            ).split(separator: "\n").first.map { String($0) } ?? ""
         let place = run.logEnd(of: "node1")
         let before = scene.answers.count
         let cut = try scene.cutOff("node1", other: "node2")
@@ -171,7 +177,8 @@ enum NFSStories {
         let told = run.lab.status(of: "node1")?.text ?? ""
         run.note("node1: \(told)")
         let pids = try node1.require("pgrep -P \(shell); echo \(shell)").split(separator: "\n")
-        guard pids.contains(where: { told.contains("\($0) ") }), told.contains(" sh ") || told.contains("sleep")
+        guard pids.contains(where: { told.contains("\($0) ") }),
+            told.contains(" sh ") || told.contains("sleep")
         else { throw LabError("node1's status does not name process \(shell): \(told)") }
         guard run.log(of: "node1", from: place).contains(where: { $0 == "\n" }),
             run.log(of: "node1", from: place).contains("stuck")

@@ -21,10 +21,15 @@ public enum VirtualStories {
             ) {
                 run throws(LabError) in try holderLosesPower(run)
             },
-            VirtualStory(name: "both lose power under writes, back in either order or one alone: what was flushed is there") {
+            VirtualStory(
+                name:
+                    "both lose power under writes, back in either order or one alone: what was flushed is there"
+            ) {
                 run throws(LabError) in try bothLosePower(run)
             },
-            VirtualStory(name: "both lose power under an NFS client, back in either order or one alone: it writes on") {
+            VirtualStory(
+                name: "both lose power under an NFS client, back in either order or one alone: it writes on"
+            ) {
                 run throws(LabError) in try bothLosePowerUnderClient(run)
             },
             VirtualStory(name: "control: disks that lie about flushes are found out") {
@@ -60,7 +65,8 @@ public enum VirtualStories {
 
     /// Who comes back after both lost power: in this order, or the first alone, the other later.
     private static let returns: [(first: String, second: String, isAlone: Bool)] = [
-        ("node1", "node2", false), ("node2", "node1", false), ("node1", "node2", true), ("node2", "node1", true),
+        ("node1", "node2", false), ("node2", "node1", false), ("node1", "node2", true),
+        ("node2", "node1", true),
     ]
 
     private static func bothLosePower(_ run: VirtualStoryRun) throws(LabError) {

@@ -76,7 +76,9 @@ public struct VirtualStoryRunner {
                 for line in run.lines where !run.isTalking { print("        \(line)") }
             }
             let name = one.name + String(repeating: " ", count: max(1, 28 - one.name.utf8.count))
-            print("\(isFound ? "found    " : "not found")  \(name)\(outcome)  \(LabClock.now().since(begin).text)")
+            print(
+                "\(isFound ? "found    " : "not found")  \(name)\(outcome)  \(LabClock.now().since(begin).text)"
+            )
             fflush(nil)
             _ = try lab.wipe()
         }
