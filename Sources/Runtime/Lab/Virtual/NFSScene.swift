@@ -150,13 +150,24 @@ struct NFSScene {
         run.note("  \(node) \(phase): \(shares.joined(separator: ", "))")
     }
 
+    /// Moves the service in order; the time until the promotion began is the old node's demotion.
     func switchover(from old: String, to new: String) throws(LabError) -> Shares {
-        let shares = try strike("a switchover to \(new)", new) { () throws(LabError) in
-            let moved = try run.lab.verb(["switchover"], on: old)
-            guard moved.status == 0 else { throw LabError("switchover on \(old): \(moved.output)") }
-        }
+        let places = (run.logEnd(of: old), run.logEnd(of: new))
+        let words = "tandem switchover --settings \(VirtualLab.settingsInside) --node \(old)"
+        try run.lab.machine(old).require(
+            "rm -f /run/lab.moved; (\(words) >/run/lab.said 2>&1; echo $? >/run/lab.moved) </dev/null >/dev/null 2>&1 &"
+        )
+        let begun = try run.waitForLog(of: old, "demote-begins", from: places.0)
+        let noticed = try run.waitForLog(of: new, "promote-begins", from: places.1)
+        let promoted = try run.waitForLog(of: new, "promote-ends", from: places.1)
+        let said = try run.lab.machine(old).require(
+            "for i in $(seq 300); do [ -s /run/lab.moved ] && break; sleep 0.1; done; cat /run/lab.moved /run/lab.said",
+            limit: .seconds(60))
+        guard said.hasPrefix("0\n") else { throw LabError("switchover on \(old): \(said)") }
         try run.waitForPrimary(new, .seconds(30))
-        return shares
+        return Shares(
+            what: "a switchover to \(new)", detection: noticed.since(begun).wholeMilliseconds,
+            promotion: promoted.since(noticed).wholeMilliseconds)
     }
 
     // MARK: judging
