@@ -127,7 +127,7 @@ let package = Package(
                 "NodeRuntime", "ProxyRuntime",
             ]),
         command("tandem-simulate", ["Simulation"]),
-        command("tandem-lab", ["Lab", "Basics"]),
+        command("tandem-lab", ["Lab", "Basics", "NodeRuntime", "Settings", "Telemetry"]),
         command("tandem-bench", ["Lab", "Basics"]),
         tests("TelemetryTests", ["Basics", "Telemetry"]),
         tests("ControlPlaneTests", ["Basics", "LinuxSystem", "Telemetry", "ControlPlane"]),

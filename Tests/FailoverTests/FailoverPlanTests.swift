@@ -54,6 +54,42 @@ struct FailoverPlanTests {
         #expect(machine.violations.map { $0.hasSuffix("without server") } == [true])
     }
 
+    @Test(
+        "version 3 adds its locks: kept before the server starts, told of it last, ended before the unmount")
+    func locks() {
+        var targets = FakeMachine.targets
+        targets.export?.versions = [.three, .fourTwo]
+        var machine = FakeMachine(targets)
+        machine.tell(.promote)
+        #expect(
+            machine.performed.suffix(7) == [
+                "start nfsdcld", "start statd", "export /srv/one", "start nfsd", "raise 192.168.56.100/24",
+                "tickle clients of 192.168.56.100", "notify clients of 192.168.56.100",
+            ])
+        #expect(machine.violations.isEmpty)
+        machine.performed.removeAll()
+        machine.tell(.demote)
+        let off = ["stop nfsd", "withdraw /srv/one", "stop statd", "stop nfsdcld", "unmount one"]
+        #expect(machine.performed[2..<7] == ArraySlice(off))
+        #expect(machine.violations.isEmpty && machine.exists.isEmpty)
+        for step in ["start statd", "start nfsd"] {
+            var failing = FakeMachine(targets)
+            failing.behaviours[step] = .fails
+            failing.tell(.promote)
+            #expect(failing.exists.isEmpty && failing.violations.isEmpty)
+        }
+    }
+
+    @Test("new locks wait for a short time where nobody says that it has reclaimed all")
+    func grace() {
+        var export = FakeMachine.targets.export
+        #expect(export?.hasShortGrace == false && export?.hasLockRecords == false)
+        export?.versions = [.fourZero, .fourTwo]
+        #expect(export?.hasShortGrace == true && export?.hasLockRecords == false)
+        export?.versions = [.three]
+        #expect(export?.hasShortGrace == true && export?.hasLockRecords == true)
+    }
+
     @Test("a tickle that fails, or takes too long, stops nothing")
     func tickle() {
         for behaviour in [FakeMachine.Behaviour.fails, .slow] {

@@ -57,7 +57,7 @@ struct FakeMachine {
         -> [FailoverAction]
     {
         performed.append(name)
-        if case .tickleClients(_, let address) = effect {
+        if let address = told(by: effect) {
             // Judged when it begins: what it sends too late reaches nobody who would mind.
             require("server", for: effect)
             let isThere = exists.contains { $0.hasPrefix("address \(address)/") }
@@ -72,6 +72,14 @@ struct FakeMachine {
         case .slow, .hangs:
             hanging.append((identifier, effect))
             return []
+        }
+    }
+
+    /// The address in whose name clients are told.
+    private func told(by effect: FailoverEffect) -> IPv4Address? {
+        switch effect {
+        case .tickleClients(_, let address), .notifyLockClients(_, let address): address
+        default: nil
         }
     }
 
@@ -151,13 +159,36 @@ struct FakeMachine {
             forbid("server", for: effect)
             forbid("exported \(path)", for: effect)
             forbid("records \(path)", for: effect)
+            forbid("locks \(path)", for: effect)
             exists.remove("mounted \(path.dropFirst("/srv/".count))")
+        case .startClientRecords, .stopClientRecords, .startLockRecords, .stopLockRecords, .export,
+            .withdrawExport, .startServer, .stopServer, .tickleClients, .notifyLockClients:
+            applyToServer(effect)
+        case .raiseAddress(let prefix):
+            if plan.targets.export != nil { require("server", for: effect) }
+            for volume in plan.targets.volumes where volume.mount != nil {
+                require("mounted \(volume.name)", for: effect)
+            }
+            exists.insert("address \(prefix)")
+        case .lowerAddress(let prefix): exists.remove("address \(prefix)")
+        case .destroyConnections: forbid("address", for: effect)
+        }
+    }
+
+    private mutating func applyToServer(_ effect: FailoverEffect) {
+        switch effect {
         case .startClientRecords(let export):
             require("mounted \(export.path.dropFirst("/srv/".count))", for: effect)
             exists.insert("records \(export.path)")
         case .stopClientRecords(let export):
             forbid("server", for: effect)
             exists.remove("records \(export.path)")
+        case .startLockRecords(let export):
+            require("mounted \(export.path.dropFirst("/srv/".count))", for: effect)
+            exists.insert("locks \(export.path)")
+        case .stopLockRecords(let export):
+            forbid("server", for: effect)
+            exists.remove("locks \(export.path)")
         case .export(let export):
             require("mounted \(export.path.dropFirst("/srv/".count))", for: effect)
             exists.insert("exported \(export.path)")
@@ -167,19 +198,12 @@ struct FakeMachine {
         case .startServer(let export):
             require("records \(export.path)", for: effect)
             require("exported \(export.path)", for: effect)
+            if export.hasLockRecords { require("locks \(export.path)", for: effect) }
             exists.insert("server")
         case .stopServer:
             forbid("address", for: effect)
             exists.remove("server")
-        case .tickleClients: break
-        case .raiseAddress(let prefix):
-            if plan.targets.export != nil { require("server", for: effect) }
-            for volume in plan.targets.volumes where volume.mount != nil {
-                require("mounted \(volume.name)", for: effect)
-            }
-            exists.insert("address \(prefix)")
-        case .lowerAddress(let prefix): exists.remove("address \(prefix)")
-        case .destroyConnections: forbid("address", for: effect)
+        default: break
         }
     }
 

@@ -52,6 +52,76 @@ struct FileServerTests {
         #expect(try ProcessSearch.find(["no-such-program"]).isEmpty)
     }
 
+    @Test("each version is told to the kernel, wanted or not")
+    func versions() {
+        #expect(FileServer.words(serving: ["4.1", "4.2"]) == "-3 +4 -4.0 +4.1 +4.2\n")
+        #expect(FileServer.words(serving: ["3", "4.0", "4.2"]) == "+3 +4 +4.0 -4.1 +4.2\n")
+        #expect(FileServer.words(serving: ["3"]) == "+3 -4\n")
+    }
+
+    @Test("a confirmed client has its name and its opens and locks, as the kernel prints them")
+    func clients() {
+        let info =
+            "clientid: 0x1\naddress: \"192.168.56.13:749\"\nstatus: confirmed\nname: \"Linux 4.2 a b\"\n"
+        #expect(FileServer.clientName(info) == "\"Linux 4.2 a b\"")
+        #expect(FileServer.clientName(info.replacing("confirmed", with: "courtesy")) == nil)
+        #expect(FileServer.clientName(info.replacing("status: confirmed\n", with: "")) == "\"Linux 4.2 a b\"")
+        #expect(FileServer.clientName("") == nil)
+        let states =
+            "- 0x01: { type: open, access: rw, deny: --, superblock: \"07:00:12\", owner: \"open id\" }\n"
+            + "- 0x02: { type: lock, superblock: \"07:00:12\", owner: \"lock id\" }\n"
+            + "- 0x03: { type: deleg, access: w, superblock: \"07:00:12\" }\n"
+        #expect(FileServer.stateCount(states) == 2)
+        #expect(FileServer.stateCount("") == 0)
+    }
+
+    @Test("locks are counted on one device, waiting ones and one file left out")
+    func locks() {
+        let table =
+            "1: POSIX  ADVISORY  WRITE 1234 07:00:12 0 EOF\n1: -> POSIX  ADVISORY  WRITE 9 07:00:12 0 EOF\n"
+            + "2: FLOCK  ADVISORY  WRITE 1234 07:00:13 0 EOF\n3: POSIX  ADVISORY  READ 1 07:00:14 5 9\n"
+            + "4: POSIX  ADVISORY  WRITE 1234 07:01:12 0 EOF\n5: OFDLCK ADVISORY  READ -1 07:00:12 0 0\n"
+        #expect(FileLocks.count(in: table, device: 0x700, without: nil) == 2)
+        #expect(FileLocks.count(in: table, device: 0x700, without: 14) == 1)
+        #expect(FileLocks.count(in: table, device: 0x701, without: nil) == 1)
+        #expect(FileLocks.count(in: "", device: 0x700, without: nil) == 0)
+    }
+
+    @Test("a lock of this process on a real file is counted on its device")
+    func ownLock() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/file"
+            let file = open(path, O_CREAT | O_RDWR, 0o600)
+            defer { _ = close(file) }
+            let before = try FileLocks.count(at: directory, without: directory + "/none")
+            var lock = flock()
+            lock.l_type = Int16(F_WRLCK)
+            try #require(fcntl(file, F_SETLK, &lock) == 0)
+            // Others lock files as well; ours is left out by its name.
+            #expect(try FileLocks.count(at: directory, without: directory + "/none") > 0)
+            #expect(try FileLocks.count(at: directory, without: path) <= before)
+        }
+    }
+
+    @Test(
+        "hosts with locks are read from statd's directory, those still to be told apart",
+        .enabled(if: getuid() == 0, "root: mounts, addresses and namespaces need root"))
+    func hosts() throws {
+        try withTemporaryDirectory { directory in
+            let records = LockRecords(directory: directory + "/statd")
+            let none = try records.hosts()
+            #expect(none.holding.isEmpty && none.untold.isEmpty)
+            try records.make()
+            try records.make()
+            for name in ["sm/192.168.56.13", "sm/192.168.56.14.new", "sm.bak/192.168.56.15"] {
+                _ = close(open(directory + "/statd/" + name, O_CREAT | O_WRONLY, 0o600))
+            }
+            let found = try records.hosts()
+            #expect(found.holding == ["192.168.56.13"] && found.untold == ["192.168.56.15"])
+            try records.stop(within: .seconds(2))
+        }
+    }
+
     @Test("ending client records that were never started is a success")
     func noRecords() throws {
         let records = ClientRecords(directory: "/nowhere/records", pipes: "/nowhere/pipes")

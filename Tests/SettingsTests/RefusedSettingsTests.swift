@@ -144,6 +144,14 @@ struct RefusedSettingsTests {
                 "t.yaml:13:19: 'groups.files.export.to' must be networks or addresses, such as 192.168.56.0/24, found"
                     + " '*'"),
             Refusal(
+                "to: 192.168.56.0/24", "to: 192.168.56.0/24, versions: [4.2, 4]",
+                "t.yaml:13:52: 'groups.files.export.versions' must be a list of versions of NFS: 3, 4.0, 4.1, 4.2,"
+                    + " found '4'"),
+            Refusal(
+                "to: 192.168.56.0/24", "to: 192.168.56.0/24, versions: []",
+                "t.yaml:13:46: 'groups.files.export.versions' must be a list of versions of NFS: 3, 4.0, 4.1, 4.2,"
+                    + " found none"),
+            Refusal(
                 "cluster: lab", "cluster: lab\ntransport: {}",
                 "t.yaml:2:12: 'transport' must be one of sealed, plain, found a mapping"),
         ])

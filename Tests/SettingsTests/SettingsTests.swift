@@ -34,6 +34,7 @@ struct SettingsTests {
         #expect(group.mount?.options == [])
         #expect(group.export?.to == ["192.168.56.0/24"])
         #expect(group.export?.options == ["rw", "sync", "no_root_squash"])
+        #expect(group.export?.versions == [.fourOne, .fourTwo])
         let volume = try #require(group.volume)
         #expect(volume.size == 1 << 30)
         #expect(volume.backing == "/var/lib/tandem/files.img")

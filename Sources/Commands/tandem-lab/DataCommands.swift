@@ -138,6 +138,9 @@ struct Test: ParsableCommand {
     @Flag(help: "List the stories and run none.") var list = false
     @Flag(help: "List what could make a story be skipped, with its probe.") var skips = false
     @Flag(help: "Keep the lab of a story that failed.") var keep = false
+    @Option(help: "How many times a story that can be repeated does what it is about (virtual machines).")
+    var `repeat` = 1
+    @Flag(help: "Run deliberate breaks in virtual machines: each must be found.") var breaks = false
 
     func run() throws {
         if options.backend == .vm {
@@ -160,15 +163,18 @@ struct Test: ParsableCommand {
     }
 
     private func runVirtual() throws {
-        let stories = VirtualStories.all.filter { story in
-            words.isEmpty || words.contains { story.name.contains($0) }
-        }
+        func isWanted(_ name: String) -> Bool { words.isEmpty || words.contains { name.contains($0) } }
+        // A story that is named is run, however long it is.
+        let all = full || list || !words.isEmpty ? VirtualStories.all : VirtualStories.short
+        let stories = all.filter { isWanted($0.name) }
+        let wanted = VirtualBreak.all.filter { isWanted($0.name) }
         if skips { return }
         if list {
-            for story in stories { print(story.name) }
+            for name in breaks ? wanted.map(\.name) : stories.map(\.name) { print(name) }
             return
         }
-        let runner = VirtualStoryRunner(lab: try options.virtualLab(), keep: keep)
-        try require(try runner.run(stories))
+        let runner = VirtualStoryRunner(
+            lab: try options.virtualLab(), keep: keep, repeats: max(1, `repeat`))
+        try require(breaks ? try runner.run(wanted) : try runner.run(stories))
     }
 }

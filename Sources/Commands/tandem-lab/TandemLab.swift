@@ -11,10 +11,9 @@ struct TandemLab: ParsableCommand {
         subcommands: [
             Up.self, Demo.self, Status.self, Ssh.self, Kill.self, Start.self, Cut.self, Heal.self, Down.self,
             Wipe.self,
-            Test.self, Exercise.self, Plot.self, Write.self, Append.self, Check.self, Compare.self,
-            Observe.self, Browse.self, Origin.self,
-            Machine.self,
-            Disk.self, ProxyLoadCommand.self, ProxyCasesCommand.self,
+            Test.self, Exercise.self, Plot.self, Write.self, Append.self, Check.self, Compare.self, Observe.self,
+            Browse.self, Origin.self, Machine.self, Disk.self, Knock.self, Relay.self, Metadata.self, Copy.self,
+            BrokenNode.self, ProxyLoadCommand.self, ProxyCasesCommand.self,
         ])
 }
 

@@ -27,6 +27,12 @@ public enum FailoverEffect: Sendable, Hashable {
     case startClientRecords(ExportTarget)
     /// Ends it: it holds files of the volume open.
     case stopClientRecords(ExportTarget)
+    /// Starts what keeps the names of clients of version 3 with locks, on those of the volume.
+    case startLockRecords(ExportTarget)
+    /// Ends it, and what still tells clients of a new server.
+    case stopLockRecords(ExportTarget)
+    /// Tells the recorded clients of version 3 that the server is new, in the name of the address: they reclaim.
+    case notifyLockClients(ExportTarget, IPv4Address)
     /// Tells the kernel's server who may mount what.
     case export(ExportTarget)
     /// Takes that back, with all that the kernel remembers of it.
@@ -59,8 +65,8 @@ public enum FailoverEffect: Sendable, Hashable {
             return older != self
         case .acquireGrant, .releaseGrant, .openVolume, .closeVolume, .attachLoop, .detachLoop, .linkDevice,
             .unlinkDevice, .checkFileSystem, .mount, .unmount, .startClientRecords, .stopClientRecords,
-            .export,
-            .withdrawExport, .startServer, .stopServer, .tickleClients, .raiseAddress:
+            .startLockRecords, .stopLockRecords, .notifyLockClients, .export, .withdrawExport, .startServer,
+            .stopServer, .tickleClients, .raiseAddress:
             return false
         }
     }
@@ -91,7 +97,8 @@ public struct FailoverStep: Sendable, Hashable {
 
 /// The ordered plans, as data (DESIGN 9).
 ///
-/// Promote: grant, volumes Primary, loop, link, check, mount, client records, export, server, address (G5), tickle.
+/// Promote: grant, volumes Primary, loop, link, check, mount, client records, export, server, address (G5), tickle,
+/// and clients of version 3 told.
 /// Demote: the reverse, which needs a device that answers. Deposed: address off and verified, connections
 /// destroyed, device failed, and only then what may block on it.
 ///
@@ -150,10 +157,14 @@ public enum FailoverPlans {
     private static func serving(_ targets: FailoverTargets) -> [FailoverStep] {
         guard let export = targets.export else { return [] }
         let limit = targets.deadlines.server
+        let locks = FailoverStep(
+            name: "start statd", effect: .startLockRecords(export), undo: .stopLockRecords(export),
+            deadline: limit)
         return [
             FailoverStep(
                 name: "start nfsdcld", effect: .startClientRecords(export), undo: .stopClientRecords(export),
-                deadline: limit),
+                deadline: limit)
+        ] + (export.hasLockRecords ? [locks] : []) + [
             FailoverStep(
                 name: "export \(export.path)", effect: .export(export), undo: .withdrawExport(export),
                 deadline: limit),
@@ -164,11 +175,18 @@ public enum FailoverPlans {
 
     private static func tickles(_ targets: FailoverTargets) -> [FailoverStep] {
         guard let export = targets.export else { return [] }
-        return targets.addresses.map {
+        let tickles = targets.addresses.map {
             FailoverStep(
                 name: "tickle clients of \($0.address)", effect: .tickleClients(export, $0.address),
                 deadline: targets.deadlines.quick, isBestEffort: true)
         }
+        guard export.hasLockRecords else { return tickles }
+        return tickles
+            + targets.addresses.map {
+                FailoverStep(
+                    name: "notify clients of \($0.address)", effect: .notifyLockClients(export, $0.address),
+                    deadline: targets.deadlines.quick, isBestEffort: true)
+            }
     }
 
     /// The steps of an orderly demotion, while the device answers.
@@ -194,8 +212,12 @@ public enum FailoverPlans {
         return [
             FailoverStep(name: "stop nfsd", effect: .stopServer, deadline: limit),
             FailoverStep(name: "withdraw \(export.path)", effect: .withdrawExport(export), deadline: limit),
-            FailoverStep(name: "stop nfsdcld", effect: .stopClientRecords(export), deadline: limit),
         ]
+            + (export.hasLockRecords
+                ? [FailoverStep(name: "stop statd", effect: .stopLockRecords(export), deadline: limit)] : [])
+            + [
+                FailoverStep(name: "stop nfsdcld", effect: .stopClientRecords(export), deadline: limit)
+            ]
     }
 
     private static func addressesOff(_ targets: FailoverTargets) -> [FailoverStep] {

@@ -27,6 +27,14 @@ public struct VolumeTarget: Sendable, Hashable {
     }
 }
 
+/// A version of NFS that a server may serve.
+public enum ExportVersion: String, Sendable, Hashable, CaseIterable {
+    case three = "3"
+    case fourZero = "4.0"
+    case fourOne = "4.1"
+    case fourTwo = "4.2"
+}
+
 /// The NFS export of a group, and what its server keeps on the volume.
 public struct ExportTarget: Sendable, Hashable {
     /// The directory that clients mount; the file system mounted there is on the first volume that has a mount.
@@ -41,10 +49,20 @@ public struct ExportTarget: Sendable, Hashable {
     public var scope: String
     /// Where the client records lie: on the volume, so that the next server has them.
     public var records: String
+    /// The versions that are served.
+    public var versions: Set<ExportVersion>
+    /// Where the names of the clients of version 3 with locks lie: on the volume.
+    public var lockRecords: String
+
+    /// Version 3 has locks, and what keeps them, beside the server.
+    public var hasLockRecords: Bool { versions.contains(.three) }
+    /// Nothing tells when a client of these versions has reclaimed all that it had, so new locks wait for a period that
+    /// must be short.
+    public var hasShortGrace: Bool { versions.contains(.three) || versions.contains(.fourZero) }
 
     public init(
         path: String, clients: [String], options: [String], fileSystemIdentifier: UInt32, scope: String,
-        records: String
+        records: String, versions: Set<ExportVersion> = [.fourOne, .fourTwo], lockRecords: String = ""
     ) {
         self.path = path
         self.clients = clients
@@ -52,6 +70,8 @@ public struct ExportTarget: Sendable, Hashable {
         self.fileSystemIdentifier = fileSystemIdentifier
         self.scope = scope
         self.records = records
+        self.versions = versions
+        self.lockRecords = lockRecords
     }
 }
 

@@ -1,12 +1,14 @@
 import Basics
+import HostServices
 import LinuxSystem
 import Netlink
 
 /// The connections of NFS clients, in a file on the volume itself: the next holder reads it after it has mounted.
 ///
-/// A line each: `192.168.56.13:892`. A list that is lost costs a client some seconds and nothing else.
+/// A line each: `192.168.56.13:892`, and `192.168.56.13:892:32803` for a connection to lockd. A list that is lost costs a client some seconds and nothing else.
 struct ClientList {
     private static let port: UInt16 = 2049
+    private static let ports = [port, LockRecords.lockPort]
     private static let name = "nfs-connections"
     /// What the file says; nil when that is not known.
     private var written: String?
@@ -26,8 +28,9 @@ struct ClientList {
 
     /// The list as it is written.
     static func text(_ connections: [TCPConnection]) -> String {
-        connections.filter { $0.localPort == port }.map { "\($0.remote):\($0.remotePort)\n" }.sorted()
-            .joined()
+        connections.filter { ports.contains($0.localPort) }.map { one in
+            "\(one.remote):\(one.remotePort)\(one.localPort == port ? "" : ":\(one.localPort)")\n"
+        }.sorted().joined()
     }
 
     /// The connections that the last holder wrote down; none when there is no list.
@@ -41,10 +44,11 @@ struct ClientList {
     static func parse(_ text: String, of address: IPv4Address) -> [TCPConnection] {
         text.split(separator: "\n").compactMap { line in
             let parts = line.split(separator: ":")
-            guard parts.count == 2, let remote = IPv4Address(parsing: String(parts[0])),
-                let remotePort = UInt16(parts[1])
+            guard parts.count == 2 || parts.count == 3, let remote = IPv4Address(parsing: String(parts[0])),
+                let remotePort = UInt16(parts[1]),
+                let localPort = parts.count == 3 ? UInt16(parts[2]) : port, ports.contains(localPort)
             else { return nil }
-            return TCPConnection(local: address, localPort: port, remote: remote, remotePort: remotePort)
+            return TCPConnection(local: address, localPort: localPort, remote: remote, remotePort: remotePort)
         }
     }
 }

@@ -30,17 +30,19 @@ final class FailoverPerformer: Sendable {
     private let cancelWake: EventCounter
     private let isRecording = Atomic(false)
     private let report: @Sendable (AttemptIdentifier, StepFailure?) -> Void
+    private let news: @Sendable (ServerNews) -> Void
     /// The mount's descriptor, on its way to the volume's thread.
     private let session = Mutex<MountedDevice?>(nil)
     private let thread = Mutex<NodeThread?>(nil)
 
     init(
-        _ settings: Settings, _ group: Settings.Group,
+        _ settings: Settings, _ group: Settings.Group, news: @escaping @Sendable (ServerNews) -> Void,
         report: @escaping @Sendable (AttemptIdentifier, StepFailure?) -> Void
     ) throws(SystemError) {
         self.settings = settings
         self.group = group
         self.report = report
+        self.news = news
         orders = try NodeInbox()
         cancelWake = try EventCounter()
         let thread = try NodeThread(name: "failover") { [self] in run() }
@@ -87,7 +89,7 @@ final class FailoverPerformer: Sendable {
                 switch order {
                 case .perform(let attempt, let what): (identifier, effect) = (attempt, what)
                 case .recordClients:
-                    hands.recordClients()
+                    for line in hands.recordClients() { news(line) }
                     isRecording.store(false, ordering: .releasing)
                     continue
                 case .stop: return
@@ -139,7 +141,7 @@ struct FailoverHands: ~Copyable {
         loop = nil
     }
 
-    mutating func recordClients() { server.recordClients() }
+    mutating func recordClients() -> [ServerNews] { server.recordClients() }
 
     private var sessionPath: String { NodeContext.sessionPath(settings, group) }
     private var volumeFile: String { "\(sessionPath)/\(FuseSession.fileName)" }
@@ -173,6 +175,10 @@ struct FailoverHands: ~Copyable {
             case .unmount(let path): return try unmount(path)
             case .startClientRecords(let export): return try server.startRecords(export)
             case .stopClientRecords(let export): try server.stopRecords(export)
+            case .startLockRecords(let export): return try server.startLockRecords(export)
+            case .stopLockRecords(let export): try server.stopLockRecords(export)
+            case .notifyLockClients(let export, let address):
+                return try server.notify(export, address)
             case .export(let export): return try server.publish(export, cancel: cancel)
             case .withdrawExport: try FileExport.flush()
             case .startServer(let export): return try server.start(export)

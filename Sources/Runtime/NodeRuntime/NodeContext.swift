@@ -14,6 +14,8 @@ struct NodeContext: Sendable {
     /// Drawn when the process starts: tells a new life from a new connection.
     let life: Mark
     let journal: Journal
+    /// Switched on by tests of the tests alone.
+    var mistake: NodeBreak?
 
     var name: String { settings[node].name }
     var peerName: String { settings[node.peer].name }
@@ -48,7 +50,17 @@ struct NodeContext: Sendable {
             path: mount.path, clients: export.to, options: export.options,
             // 0 would make it the root of all exports.
             fileSystemIdentifier: max(1, identifier), scope: settings.cluster,
-            records: "\(stateOnVolume(mount))/nfsdcld")
+            records: "\(stateOnVolume(mount))/nfsdcld",
+            versions: Set(export.versions.compactMap { ExportVersion(rawValue: $0.rawValue) }),
+            lockRecords: "\(stateOnVolume(mount))/statd")
+    }
+
+    /// What this node serves: with the mistake that a test of the tests may have switched on.
+    func exportTarget(of group: Settings.Group) -> ExportTarget? {
+        guard var export = Self.exportTarget(settings, group) else { return nil }
+        if mistake == .scopeOfNode { export.scope = name }
+        if mistake == .recordsOfNode { export.records = "\(settings.stateDirectory)/nfsdcld" }
+        return export
     }
 
     /// The key of a connection from the first node to the second.

@@ -12,7 +12,10 @@ public enum NodeDaemon {
     ///
     /// Call it before any thread was started. Throws one sentence when it cannot run; nothing is half done then. The
     /// calling process becomes the keeper; the worker is its child.
-    public static func run(settings: Settings, node: NodeIndex, journal: Journal) throws(NodeError) {
+    /// `mistake` is for tests of the tests.
+    public static func run(
+        settings: Settings, node: NodeIndex, journal: Journal, break mistake: NodeBreak? = nil
+    ) throws(NodeError) {
         try NodeStart.check(settings)
         let secret = try NodeStart.secret(settings.secretPath)
         let lock = try NodeStart.lock(settings, node)
@@ -21,7 +24,9 @@ public enum NodeDaemon {
         try NodeStart.prepareServer(settings)
         let context = NodeContext(
             settings: settings, node: node, secret: secret,
-            life: Mark(high: NodeStart.random(), low: NodeStart.random()), journal: journal)
+            life: Mark(high: NodeStart.random(), low: NodeStart.random()), journal: journal,
+            mistake: mistake)
+        if let mistake { journal.record("deliberate-break", level: .warning, ["break": mistake.rawValue]) }
         try KeeperProcess.run(context) { () throws(NodeError) in try work(context) }
         withdrawExports(context)
         withExtendedLifetime(lock) {}

@@ -25,7 +25,9 @@ final class NodeGroup: Sendable {
             asker = try group.proxy.map { name throws(SystemError) in
                 try ProxyAsker(context.settings, proxy: name) { inbox.post(.service($0)) }
             }
-            performer = try FailoverPerformer(context.settings, group) { inbox.post(.performed($0, $1)) }
+            performer = try FailoverPerformer(context.settings, group, news: { inbox.post(.served($0)) }) {
+                inbox.post(.performed($0, $1))
+            }
         } catch {
             throw .system(error)
         }

@@ -7,9 +7,17 @@ enum NodeGroupEvent: Sendable {
     case peer(PeerNews)
     /// The performer has ended an attempt; nil for success.
     case performed(AttemptIdentifier, StepFailure?)
+    /// The NFS server has something for the journal.
+    case served(ServerNews)
     case verb(NodeVerb, NodeAnswer)
     /// The proxy was asked.
     case service(ProxyAnswer)
+}
+
+/// A line of the journal about the NFS server.
+struct ServerNews: Sendable, Equatable {
+    var name: String
+    var text: String
 }
 
 /// What an operator, or the daemon's end, asks of a group.

@@ -143,8 +143,8 @@ extension NodeGroupLoop {
             closing = identifier
             performer.perform(identifier, effect)
         case .attachLoop, .detachLoop, .linkDevice, .unlinkDevice, .checkFileSystem, .mount, .unmount,
-            .startClientRecords, .stopClientRecords, .export, .withdrawExport, .startServer, .stopServer,
-            .tickleClients:
+            .startClientRecords, .stopClientRecords, .startLockRecords, .stopLockRecords, .export,
+            .withdrawExport, .startServer, .stopServer, .tickleClients, .notifyLockClients:
             performer.perform(identifier, effect)
         }
     }

@@ -151,8 +151,8 @@ final class NodeGroupLoop {
             targets: FailoverTargets(
                 group: group.name,
                 volumes: group.volume.map { [VolumeTarget(name: $0.name, mount: mount)] } ?? [],
-                export: NodeContext.exportTarget(context.settings, group),
-                addresses: group.address.map { [$0] } ?? []))
+                export: context.exportTarget(of: group), addresses: group.address.map { [$0] } ?? []),
+            break: context.mistake == .addressRaisedBeforeServer ? .addressRaisedBeforeServer : nil)
         let now = Instant.now()
         service = group.proxy.map { _ in ServiceWatch(at: now) }
         nextSequence = now.nanoseconds
@@ -188,6 +188,7 @@ final class NodeGroupLoop {
             case .arbiter(let news): take(news)
             case .peer(let news): take(news)
             case .performed(let identifier, let failure): performed(identifier, failure)
+            case .served(let news): note(news.name, news.text)
             case .verb(let verb, let answer): obey(verb, answer)
             case .service(let answer): take(answer)
             }

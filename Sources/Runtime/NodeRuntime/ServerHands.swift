@@ -8,20 +8,25 @@ import Settings
 
 /// How the effects on the kernel's NFS server are done; it blocks, on the performer's thread or the keeper's.
 struct ServerHands {
-    private let settings: Settings
-    private let group: Settings.Group
-    private let runner = CommandRunner()
-    private var list = ClientList()
+    let settings: Settings
+    let group: Settings.Group
+    let runner = CommandRunner()
+    var list = ClientList()
     /// The connections of the old holder, and how many times more they are tickled.
-    private var known: [TCPConnection] = []
-    private var tickles = 0
+    var known: [TCPConnection] = []
+    var tickles = 0
+    /// What is served, from the start of the server on.
+    var served: ExportTarget?
+    /// What clients held of the old server, and who has it again; nil while there is no grace period.
+    var grace: (watch: GraceWatch, since: Instant)?
+    var holdings = HoldingsList()
 
     init(_ settings: Settings, _ group: Settings.Group) {
         self.settings = settings
         self.group = group
     }
 
-    private static let limit = Interval.seconds(15)
+    static let limit = Interval.seconds(15)
 
     /// Says that the server which runs is ours: what it finds without this is somebody else's.
     private var mark: String { "\(settings.runDirectory)/nfsd-is-ours" }
@@ -42,9 +47,9 @@ struct ServerHands {
     func prepare() -> String? {
         do throws(SystemError) {
             if let trouble = try openKernel() { return trouble }
-            if let trouble = try startMountd() { return trouble }
-            if let trouble = try makeRoom() { return trouble }
             guard let export = NodeContext.exportTarget(settings, group) else { return nil }
+            if let trouble = try startMountd(export) { return trouble }
+            if let trouble = try makeRoom(export) { return trouble }
             // What is exported must be there; it is not served before something is mounted on it.
             try NodeFiles.makeDirectory(export.path)
             let result = try published(export).publish(runner, deadline: Self.limit)
@@ -67,26 +72,35 @@ struct ServerHands {
         return nil
     }
 
-    private func startMountd() throws(SystemError) -> String? {
+    private func startMountd(_ export: ExportTarget) throws(SystemError) -> String? {
         do throws(SystemError) {
-            guard let result = try FileExport.startMountd(runner, deadline: Self.limit) else { return nil }
+            if export.hasLockRecords {
+                let mapper = try LockRecords.startPortMapper(runner, deadline: Self.limit)
+                if let mapper, !mapper.isSuccess { return mapper.summary }
+            }
+            let result = try FileExport.startMountd(
+                runner, servesVersion3: export.hasLockRecords, deadline: Self.limit)
+            guard let result else { return nil }
             return result.isSuccess ? nil : result.summary
         } catch {
             guard error.code == ENOENT else { throw error }
-            return "rpc.mountd is missing: install nfs-kernel-server"
+            return "rpc.mountd or rpcbind is missing: install nfs-kernel-server"
         }
     }
 
     /// Ends what a predecessor left of ours; a sentence for another's server on this machine: there can be one only.
-    private func makeRoom() throws(SystemError) -> String? {
+    private func makeRoom(_ export: ExportTarget) throws(SystemError) -> String? {
         let advice =
-            "end it, as with `systemctl disable --now nfs-server nfsdcld`: there is one for a machine"
+            "end it, as with `systemctl disable --now nfs-server nfsdcld rpc-statd`: there is one for a machine"
         if access(mark, F_OK) != 0, try FileServer.threads() > 0 {
             return "an NFS server that is not Tandem's runs on this machine; \(advice)"
         }
-        guard let export = NodeContext.exportTarget(settings, group) else { return nil }
-        guard let process = try records(export).clear(within: .seconds(4)) else { return nil }
-        return "an nfsdcld that is not Tandem's runs on this machine (process \(process)); \(advice)"
+        if let process = try records(export).clear(within: .seconds(4)) {
+            return "an nfsdcld that is not Tandem's runs on this machine (process \(process)); \(advice)"
+        }
+        let locks = LockRecords(directory: export.lockRecords)
+        guard export.hasLockRecords, let process = try locks.clear(within: .seconds(4)) else { return nil }
+        return "an rpc.statd that is not Tandem's runs on this machine (process \(process)); \(advice)"
     }
 
     /// Removes what a dead worker left of an NFS server; gives what cannot be removed.
@@ -99,6 +113,9 @@ struct ServerHands {
             attempt("nfsd") { () throws(SystemError) in try FileServer.stop() }
             attempt("the export of \(export.path)") { () throws(SystemError) in try FileExport.flush() }
         }
+        attempt("rpc.statd") { () throws(SystemError) in
+            try LockRecords(directory: export.lockRecords).stop(within: .seconds(4))
+        }
         attempt("nfsdcld") { () throws(SystemError) in try records(export).stop(within: .seconds(4)) }
         if left.isEmpty { _ = unlink(mark) }
         return left
@@ -109,11 +126,14 @@ struct ServerHands {
     mutating func startRecords(_ export: ExportTarget) throws(SystemError) -> StepFailure? {
         // The volume is mounted anew: another node may have written the list since.
         list = ClientList()
+        holdings = HoldingsList()
         if let trouble = try openKernel() { return .failed(trouble) }
-        if let trouble = try makeRoom() { return .failed(trouble) }
+        if let trouble = try makeRoom(export) { return .failed(trouble) }
         let state = group.mount.map { NodeContext.stateOnVolume($0) } ?? export.records
         try NodeFiles.makeDirectory(export.records)
-        guard chmod(state, 0o700) == 0 else {
+        // statd does not run as root, and reaches its directory through this one.
+        guard chmod(state, export.hasLockRecords ? 0o711 : 0o700) == 0, chmod(export.records, 0o700) == 0
+        else {
             throw SystemError(operation: "chmod", subject: state, code: errno)
         }
         try NodeFiles.write([], to: mark)
@@ -128,8 +148,20 @@ struct ServerHands {
         }
     }
 
+    func startLockRecords(_ export: ExportTarget) throws(SystemError) -> StepFailure? {
+        let locks = LockRecords(directory: export.lockRecords)
+        try locks.make()
+        try LockRecords.prepareKernel(grace: FileServer.shortLease)
+        let started = try locks.start(runner, deadline: Self.limit)
+        return started.isSuccess ? nil : .failed(started.summary)
+    }
+
+    func stopLockRecords(_ export: ExportTarget) throws(SystemError) {
+        try LockRecords(directory: export.lockRecords).stop(within: .seconds(10))
+    }
+
     func publish(_ export: ExportTarget, cancel: Int32) throws(SystemError) -> StepFailure? {
-        if let trouble = try startMountd() { return .failed(trouble) }
+        if let trouble = try startMountd(export) { return .failed(trouble) }
         let published = published(export)
         if published.isPublished { return nil }
         let result = try published.publish(runner, deadline: Self.limit, cancel: cancel)
@@ -142,10 +174,17 @@ struct ServerHands {
         _ = try published(export).withdraw(runner, deadline: Self.limit)
     }
 
-    func start(_ export: ExportTarget) throws(SystemError) -> StepFailure? {
+    mutating func start(_ export: ExportTarget) throws(SystemError) -> StepFailure? {
         let records = records(export)
         let before = records.content()
-        try FileServer.start(scope: export.scope)
+        let old = recorded(by: export)
+        let lease = export.hasShortGrace ? FileServer.shortLease : FileServer.lease
+        try FileServer.start(
+            scope: export.scope, versions: Set(export.versions.map(\.rawValue)), lease: lease)
+        served = export
+        grace = (GraceWatch(recorded: old, at: .now()), .now())
+        // Version 3 alone has no records of this kind.
+        guard export.versions != [.three] else { return nil }
         // A kernel that does not find nfsdcld would keep its records elsewhere, and clients would lose their locks.
         let end = Instant.now() + .seconds(3)
         while records.content() == before {
@@ -156,34 +195,5 @@ struct ServerHands {
             try poll.wait(until: .now() + .milliseconds(10))
         }
         return nil
-    }
-
-    // MARK: connections
-
-    /// Writes down who is connected, for the next holder, when it has changed; and tickles again those who have not
-    /// come back.
-    mutating func recordClients() {
-        guard let mount = group.mount, let address = group.address?.address else { return }
-        if tickles > 0 {
-            tickles -= 1
-            // One that cannot be sent is one of several.
-            _ = Result { () throws(SystemError) in try send(known) }
-            if tickles == 0 { known = [] }
-        }
-        list.update(of: address, in: NodeContext.stateOnVolume(mount))
-    }
-
-    /// Makes each client's machine answer, be told that the connection is gone, and connect anew at once instead of
-    /// when it next repeats itself. A machine answers one in 500 ms, and what it answers may be lost: so this is
-    /// repeated for some seconds with `recordClients`. A connection that is gone by then is told nothing new.
-    mutating func tickle(_ address: IPv4Address) throws(SystemError) {
-        guard let mount = group.mount else { return }
-        known = ClientList.known(in: NodeContext.stateOnVolume(mount), of: address)
-        tickles = 6
-        try send(known)
-    }
-
-    private func send(_ connections: [TCPConnection]) throws(SystemError) {
-        for connection in connections { try ConnectionTickle.send(connection) }
     }
 }

@@ -55,6 +55,7 @@ extension Settings {
         if let export = group.export {
             lines.append("export.to = [\(export.to.joined(separator: ", "))]")
             lines.append("export.options = [\(export.options.joined(separator: ", "))]")
+            lines.append("export.versions = [\(export.versions.map(\.rawValue).joined(separator: ", "))]")
         }
         return lines.map { head + $0 }
     }

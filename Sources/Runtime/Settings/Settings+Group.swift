@@ -73,6 +73,16 @@ extension Settings {
         public var to: [String]
         /// As exports(5) takes them; `fsid` is added by Tandem.
         public var options: [String]
+        /// `versions`: the versions of NFS that are served, in ascending order; at least one.
+        public var versions: [NFSVersion]
+    }
+
+    /// A version of NFS.
+    public enum NFSVersion: String, Sendable, CaseIterable {
+        case three = "3"
+        case fourZero = "4.0"
+        case fourOne = "4.1"
+        case fourTwo = "4.2"
     }
 
     /// What a node does while something of an old grant cannot be removed.

@@ -9,7 +9,7 @@ extension SettingsReader {
 
     static let volumeKeys = ["name", "size", "backing", "activity-log-extents", "direct-io"]
     static let mountKeys = ["path", "type", "options"]
-    static let exportKeys = ["to", "options"]
+    static let exportKeys = ["to", "options", "versions"]
 
     /// The limits of a volume's size: one metadata unit at least, what ext4 holds at most.
     static let sizeRange: ClosedRange<UInt64> = 1 << 20...16 << 40
@@ -202,7 +202,24 @@ extension SettingsReader {
             for option in written { checkExportOption(option.text, path, at: option.place) }
             options = written.map(\.text)
         }
-        return Settings.Export(to: targets.map(\.text), options: options)
+        return Settings.Export(
+            to: targets.map(\.text), options: options, versions: versions(in: section))
+    }
+
+    private mutating func versions(in export: Section) -> [Settings.NFSVersion] {
+        let usual: [Settings.NFSVersion] = [.fourOne, .fourTwo]
+        guard let node = export.entries["versions"] else { return usual }
+        let path = export.path(of: "versions")
+        let all = Settings.NFSVersion.allCases.map(\.rawValue)
+        let expected = "a list of versions of NFS: \(all.joined(separator: ", "))"
+        let written = words(node, path, expected: expected)
+        if written.isEmpty { note(node.position, "'\(path)' must be \(expected), found none") }
+        for word in written where !all.contains(word.text) {
+            note(word.place, "'\(path)' must be \(expected), found '\(word.text)'")
+        }
+        return Settings.NFSVersion.allCases.filter { version in
+            written.contains { $0.text == version.rawValue }
+        }
     }
 
     private static func isNetwork(_ text: String) -> Bool {

@@ -82,26 +82,9 @@ public struct ClientRecords: Sendable, Hashable {
         (try? KernelFiles.read("\(directory)/main.sqlite")) ?? []
     }
 
-    /// One that has ended and was not waited for yet holds nothing: it has no command line any more.
-    private static func isAlive(_ process: Int32) -> Bool {
-        guard let line = try? KernelFiles.read("/proc/\(process)/cmdline") else { return false }
-        return !line.isEmpty
-    }
-
     /// Ends it, and waits until it has: it holds the records open. Not running is a success. Throws ETIMEDOUT for
     /// one that hangs in the kernel.
     public func stop(within limit: Interval) throws(SystemError) {
-        let begin = Instant.now()
-        let gentle = begin + Interval(nanoseconds: limit.nanoseconds / 2)
-        let known = try look().ours
-        while case let left = known.filter(Self.isAlive), !left.isEmpty {
-            let now = Instant.now()
-            guard now < begin + limit else {
-                throw SystemError(operation: "stop nfsdcld", subject: "process \(left[0])", code: ETIMEDOUT)
-            }
-            for process in left { _ = kill(process, now < gentle ? SIGTERM : SIGKILL) }
-            var poll = PollSet()
-            try poll.wait(until: now + .milliseconds(5))
-        }
+        try ProcessSearch.end([Self.program], withWord: directory, within: limit)
     }
 }

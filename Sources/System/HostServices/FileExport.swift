@@ -90,11 +90,19 @@ public struct FileExport: Sendable, Hashable {
         return last
     }
 
-    /// Starts rpc.mountd for NFS 4 alone, which needs no rpcbind, unless it runs.
-    public static func startMountd(_ runner: CommandRunner, deadline: Interval) throws(SystemError)
-        -> CommandResult?
-    {
-        guard try ProcessSearch.find(["rpc.mountd"]).isEmpty else { return nil }
-        return try runner.run(["rpc.mountd", "-N", "2", "-N", "3"], deadline: deadline)
+    /// The port that clients of version 3 ask for a directory at.
+    public static let mountPort = 20048
+
+    /// Starts rpc.mountd unless it runs: for NFS 4 alone, which needs no rpcbind, or for version 3 as well, on a fixed
+    /// port. One that was started for NFS 4 alone is replaced when version 3 is wanted.
+    public static func startMountd(
+        _ runner: CommandRunner, servesVersion3: Bool = false, deadline: Interval
+    ) throws(SystemError) -> CommandResult? {
+        let running = try ProcessSearch.find(["rpc.mountd"])["rpc.mountd", default: []]
+        let isWithout3 = running.contains { $0.words.suffix(2) == ["-N", "3"] }
+        guard running.isEmpty || (servesVersion3 && isWithout3) else { return nil }
+        if isWithout3 { try ProcessSearch.end(["rpc.mountd"], withWord: "3", within: deadline) }
+        let more = servesVersion3 ? ["-p", "\(mountPort)"] : ["-N", "3"]
+        return try runner.run(["rpc.mountd", "-N", "2"] + more, deadline: deadline)
     }
 }

@@ -5,7 +5,7 @@ public import LinuxSystem
 
 /// The kernel's NFS server (nfsd), by its files in /proc/fs/nfsd. There is one for each network namespace.
 ///
-/// NFS 4.1 and 4.2 over TCP, port 2049. Needs root and the module `nfsd`.
+/// NFS over TCP, port 2049. Needs root and the module `nfsd`.
 public enum FileServer {
     /// Where its files are.
     static let directory = "/proc/fs/nfsd"
@@ -13,8 +13,11 @@ public enum FileServer {
     /// Threads that serve clients.
     public static let threadCount = 8
     /// How long a client's state lives without a word from it, and how long a new server waits for clients of the old
-    /// one: the kernel's usual 90 s. It ends the wait by itself when every recorded client has come back.
+    /// one: the kernel's usual 90 s. It ends the wait by itself when every recorded client, all of 4.1 or later, has
+    /// said that it has reclaimed what it had.
     public static let lease = Interval.seconds(90)
+    /// The same where versions are served whose clients do not say so: new locks may have to wait for all of it.
+    public static let shortLease = Interval.seconds(10)
 
     /// Mounts the server's files if they are not mounted. Throws ENODEV without the module.
     public static func openFiles() throws(SystemError) {
@@ -34,15 +37,25 @@ public enum FileServer {
         return Int(text.prefix { $0.isNumber }) ?? 0
     }
 
+    /// The words of nfsd's file for a set of versions ("3", "4.0", "4.1", "4.2").
+    static func words(serving versions: Set<String>) -> String {
+        func sign(_ version: String) -> String { versions.contains(version) ? "+" : "-" }
+        let four = ["4.0", "4.1", "4.2"]
+        guard !versions.isDisjoint(with: four) else { return "\(sign("3"))3 -4\n" }
+        return "\(sign("3"))3 +4 \(four.map { sign($0) + $0 }.joined(separator: " "))\n"
+    }
+
     /// Starts it for a scope, the name that clients know the server by (at most 64 bytes): the same on both nodes, or
-    /// clients lose their locks. Throws EALREADY while threads run.
-    public static func start(scope: String) throws(SystemError) {
+    /// clients lose their locks. `versions`: "3", "4.0", "4.1", "4.2". Throws EALREADY while threads run.
+    public static func start(
+        scope: String, versions: Set<String> = ["4.1", "4.2"], lease: Interval = lease
+    ) throws(SystemError) {
         guard try threads() == 0 else {
             throw SystemError(operation: "start nfsd", subject: "its threads run", code: EALREADY)
         }
         // A kernel that was built without version 2 does not know its name.
         _ = Result { () throws(SystemError) in try SmallFile.write("-2\n", to: "\(directory)/versions") }
-        try SmallFile.write("-3 +4 -4.0 +4.1 +4.2\n", to: "\(directory)/versions")
+        try SmallFile.write(words(serving: versions), to: "\(directory)/versions")
         let seconds = "\(lease.nanoseconds / 1_000_000_000)\n"
         try SmallFile.write(seconds, to: "\(directory)/nfsv4leasetime")
         try SmallFile.write(seconds, to: "\(directory)/nfsv4gracetime")
@@ -63,13 +76,66 @@ public enum FileServer {
         }
     }
 
-    /// Whether new locks still wait for clients of the old server.
+    /// Where the grace periods of version 4 and of version 3's locks are told and ended.
+    private static let graceFiles = ["\(directory)/v4_end_grace", "/proc/fs/lockd/nlm_end_grace"]
+
+    /// Whether new locks still wait for clients of the old server: in either of the two periods, since each holds up the
+    /// locks of both.
     public static func isInGrace() throws(SystemError) -> Bool {
-        try SmallFile.read("\(directory)/v4_end_grace").hasPrefix("N")
+        for file in graceFiles {
+            do throws(SystemError) { if try SmallFile.read(file).hasPrefix("N") { return true } } catch {
+                // Without its module, or its server, that period is none.
+                guard error.code == ENOENT else { throw error }
+            }
+        }
+        return false
     }
 
-    /// Ends the grace period now.
+    /// Ends the grace periods now.
     public static func endGrace() throws(SystemError) {
-        try SmallFile.write("Y\n", to: "\(directory)/v4_end_grace")
+        for file in graceFiles {
+            do throws(SystemError) {
+                guard try SmallFile.read(file).hasPrefix("N") else { continue }
+                try SmallFile.write("Y\n", to: file)
+            } catch {
+                guard error.code == ENOENT else { throw error }
+            }
+        }
+    }
+
+    /// Opens and locks of each confirmed client of version 4, by the name that it gives itself. Empty where the kernel
+    /// does not tell (before 5.3).
+    public static func statesOfClients() throws(SystemError) -> [String: Int] {
+        let names: [String]
+        do throws(SystemError) { names = try KernelFiles.names(in: "\(directory)/clients") } catch {
+            guard error.code == ENOENT else { throw error }
+            return [:]
+        }
+        var found: [String: Int] = [:]
+        for name in names {
+            // One that leaves while it is looked at is gone.
+            guard let info = try? KernelFiles.read("\(directory)/clients/\(name)/info"),
+                let states = try? KernelFiles.read("\(directory)/clients/\(name)/states"),
+                let client = clientName(String(decoding: info, as: UTF8.self))
+            else { continue }
+            found[client, default: 0] += stateCount(String(decoding: states, as: UTF8.self))
+        }
+        return found
+    }
+
+    /// What a confirmed client calls itself, as the kernel prints it; nil for another.
+    static func clientName(_ info: String) -> String? {
+        let lines = info.split(separator: "\n")
+        // Older kernels tell no status.
+        if let status = lines.first(where: { $0.hasPrefix("status: ") }), status != "status: confirmed" {
+            return nil
+        }
+        guard let line = lines.first(where: { $0.hasPrefix("name: ") }) else { return nil }
+        return String(line.dropFirst("name: ".count))
+    }
+
+    /// The opens and locks among a client's states, a line each; delegations and layouts are given anew.
+    static func stateCount(_ states: String) -> Int {
+        states.split(separator: "\n").count { $0.contains("type: open") || $0.contains("type: lock") }
     }
 }

@@ -1,3 +1,5 @@
+import Basics
+import Glibc
 import LinuxSystem
 
 /// A running process and what it was started with.
@@ -25,5 +27,29 @@ enum ProcessSearch {
             found[name, default: []].append(FoundProcess(identifier: process, words: words))
         }
         return found
+    }
+
+    /// Ends the processes of these names that were started with that word, and waits until they have ended. None is a
+    /// success. Throws ETIMEDOUT for one that hangs in the kernel.
+    static func end(_ names: [String], withWord word: String, within limit: Interval) throws(SystemError) {
+        let begin = Instant.now()
+        let gentle = begin + Interval(nanoseconds: limit.nanoseconds / 2)
+        let known = try find(names).values.joined().filter { $0.words.contains(word) }.map(\.identifier)
+        while case let left = known.filter(isAlive), !left.isEmpty {
+            let now = Instant.now()
+            guard now < begin + limit else {
+                throw SystemError(
+                    operation: "stop \(names[0])", subject: "process \(left[0])", code: ETIMEDOUT)
+            }
+            for process in left { _ = kill(process, now < gentle ? SIGTERM : SIGKILL) }
+            var poll = PollSet()
+            try poll.wait(until: now + .milliseconds(5))
+        }
+    }
+
+    /// One that has ended and was not waited for yet holds nothing: it has no command line any more.
+    private static func isAlive(_ process: Int32) -> Bool {
+        guard let line = try? KernelFiles.read("/proc/\(process)/cmdline") else { return false }
+        return !line.isEmpty
     }
 }

@@ -8,6 +8,10 @@ public struct LabSettings: Sendable {
     public var mounts = true
     /// Whether the group exports its mount over NFS, to the machines' network.
     public var exports = false
+    /// The versions of NFS that are served; empty for the product's choice.
+    public var exportVersions: [String] = []
+    /// An option of the export beside the usual ones, with a comma before it.
+    public var exportOption = ""
     /// Whether the nodes also run the pair of proxies behind a second address (`LabWeb`).
     public var hasPair = false
     /// Seconds without a verdict until frozen requests are answered EIO.
@@ -59,8 +63,11 @@ public struct LabSettings: Sendable {
 
     private func volumeGroup(disk: String) -> String {
         let mount = mounts ? "    mount: { path: \(Self.mountPath), type: ext4 }\n" : ""
+        let versions =
+            exportVersions.isEmpty ? "" : ", versions: [\(exportVersions.joined(separator: ", "))]"
+        let options = "[rw, sync, no_root_squash\(exportOption)]"
         let export =
-            exports ? "    export: { to: \(LabNetwork.range), options: [rw, sync, no_root_squash] }\n" : ""
+            exports ? "    export: { to: \(LabNetwork.range), options: \(options)\(versions) }\n" : ""
         let preferred = prefer.isEmpty ? "" : "    prefer: \(prefer)\n"
         return """
               \(Self.group):

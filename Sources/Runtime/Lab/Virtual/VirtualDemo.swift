@@ -40,7 +40,11 @@ public struct VirtualDemo {
     /// Up to the first failover; gives the client's longest wait in milliseconds.
     private func prepareAndKill() throws(LabError) -> UInt64 {
         // A small activity log: the default one would cover all of so small a volume, and the resync copy all of it.
-        try story.begin(mounts: true, exports: true, volumeKeys: ", activity-log-extents: 8")
+        var settings = LabSettings()
+        settings.size = "64MiB"
+        settings.exports = true
+        settings.volumeKeys = ", activity-log-extents: 8"
+        try story.begin(settings)
         story.say("node1 made the file system, mounted and exported it; each write goes to both machines")
         try client.mount()
         story.say("the client has mounted \(VirtualClient.source) with NFS 4.2")

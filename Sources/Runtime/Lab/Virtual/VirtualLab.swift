@@ -8,6 +8,8 @@ public struct VirtualLab: Sendable {
     public let product: String
     /// What becomes of writes that a machine has not flushed when its power is cut.
     public var cache = VolatileDisk.Cache.mixed
+    /// A deliberate mistake of both nodes, by its name; for tests of the tests.
+    public var mistake: String?
 
     /// The machines.
     public static let machineNames = ["node1", "node2", "client"]
@@ -124,7 +126,10 @@ public struct VirtualLab: Sendable {
     public func startDaemon(_ name: String) throws(LabError) {
         let what = name == "client" ? "witness" : "node"
         let place = name == "client" ? "" : " --node \(name)"
-        let words = "/opt/tandem/tandem \(what) --settings \(Self.settingsInside)\(place)"
+        var words = "/opt/tandem/tandem \(what) --settings \(Self.settingsInside)\(place)"
+        if let mistake, name != "client" {
+            words = "/opt/tandem/tandem-lab broken-node \(mistake) --settings \(Self.settingsInside)\(place)"
+        }
         let one = machine(name)
         try one.write(words, to: "/etc/tandem/start")
         let log = self.place.port(1, of: name)

@@ -10,7 +10,10 @@ public struct VirtualStory: Sendable {
 
 /// All stories in virtual machines.
 public enum VirtualStories {
-    /// Those of one run.
+    /// What CI runs: one kill and one switchover.
+    public static var short: [VirtualStory] { [NFSStories.killAndSwitch] }
+
+    /// All of them.
     public static var all: [VirtualStory] {
         [
             VirtualStory(
@@ -18,13 +21,21 @@ public enum VirtualStories {
             ) {
                 run throws(LabError) in try holderLosesPower(run)
             },
-            VirtualStory(name: "both lose power under writes, three times: what was flushed is there") {
+            VirtualStory(
+                name:
+                    "both lose power under writes, back in either order or one alone: what was flushed is there"
+            ) {
                 run throws(LabError) in try bothLosePower(run)
+            },
+            VirtualStory(
+                name: "both lose power under an NFS client, back in either order or one alone: it writes on"
+            ) {
+                run throws(LabError) in try bothLosePowerUnderClient(run)
             },
             VirtualStory(name: "control: disks that lie about flushes are found out") {
                 run throws(LabError) in try disksLie(run)
             },
-        ] + NFSStories.all
+        ] + NFSStories.all + NFSLoadStories.all
     }
 
     private static func holderLosesPower(_ run: VirtualStoryRun) throws(LabError) {
@@ -52,14 +63,34 @@ public enum VirtualStories {
         try run.compareCopies(primary: "node2")
     }
 
+    /// Who comes back after both lost power: in this order, or the first alone, the other later.
+    private static let returns: [(first: String, second: String, isAlone: Bool)] = [
+        ("node1", "node2", false), ("node2", "node1", false), ("node1", "node2", true),
+        ("node2", "node1", true),
+    ]
+
     private static func bothLosePower(_ run: VirtualStoryRun) throws(LabError) {
+        let rounds = returns.count * run.repeats
+        run.shares = UInt64(3 * (2 * rounds + 1))
         try run.begin(mounts: false)
         var writing = "node1"
-        for round in 1...3 {
+        for round in 0..<rounds {
+            let back = returns[round % returns.count]
             try run.startWriters(on: writing, path: LabSettings.device)
             try run.waitForWrites(400)
             try run.cutPower(["node1", "node2"])
-            try run.turnOn(round == 1 ? ["node1", "node2"] : ["node2", "node1"])
+            if back.isAlone {
+                try run.turnOn([back.first])
+                try run.waitForPrimary(back.first, .seconds(90))
+                try run.check(.flushed, LabSettings.device, on: back.first)
+                run.say("\(back.first) serves alone")
+                try run.startWriters(on: back.first, path: LabSettings.device)
+                try run.waitForWrites(100)
+                try run.stopWriters(on: back.first)
+                try run.turnOn([back.second])
+            } else {
+                try run.turnOn([back.first, back.second])
+            }
             writing = try run.waitSettled()
             try run.check(.flushed, LabSettings.device, on: writing)
         }
@@ -68,6 +99,39 @@ public enum VirtualStories {
         try run.stopWriters(on: writing)
         try run.check(.flushed, LabSettings.device, on: writing)
         try run.compareCopies(primary: writing)
+    }
+
+    private static func bothLosePowerUnderClient(_ run: VirtualStoryRun) throws(LabError) {
+        let scene = NFSScene(run)
+        try scene.begin()
+        try scene.mount()
+        try scene.startLines()
+        for round in 0..<returns.count * run.repeats {
+            let back = returns[round % returns.count]
+            try scene.waitForLines(40)
+            let before = scene.answers.count
+            let begin = LabClock.now()
+            try run.cutPower(["node1", "node2"])
+            try run.turnOn(back.isAlone ? [back.first] : [back.first, back.second])
+            try scene.waitForLines(20, .seconds(180))
+            let words = back.isAlone ? "\(back.first) alone" : "\(back.first) first"
+            let longest = scene.answers.dropFirst(before).map(\.milliseconds).max() ?? 0
+            run.note(
+                "back: \(words); the client waited \(longest) ms, and wrote on \(LabClock.now().since(begin).text) after"
+                    + " the power cut")
+            if let failed = scene.answers.first(where: { $0.code != 0 }) {
+                throw LabError("line \(failed.number) failed with error \(failed.code)")
+            }
+            if back.isAlone { try run.turnOn([back.second]) }
+            let serving = try run.waitSettled()
+            try scene.probeLock(on: serving)
+            try scene.checkFile(on: serving)
+        }
+        try scene.stop()
+        let serving = try run.waitSettled()
+        try scene.checkFile(on: serving)
+        try scene.unmount()
+        try run.compareCopies(primary: serving)
     }
 
     private static func disksLie(_ run: VirtualStoryRun) throws(LabError) {

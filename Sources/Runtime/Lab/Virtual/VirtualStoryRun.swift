@@ -4,8 +4,10 @@ import Glibc
 
 /// One story in virtual machines while it is told: the lab, the writers in it, and what it said so far.
 public final class VirtualStoryRun {
-    let lab: VirtualLab
+    var lab: VirtualLab
     private let begin = LabClock.now()
+    /// How many times a story that can be repeated does what it is about.
+    var repeats = 1
     /// Prints each line at once when set.
     var isTalking = false
     /// What happened, with times.
@@ -16,7 +18,7 @@ public final class VirtualStoryRun {
     let blocks: UInt64 = 8192
     /// Each writer that ever runs has blocks of its own: machines have clocks of their own, so no order between the
     /// writes of two of them is known.
-    private let shares: UInt64 = 12
+    var shares: UInt64 = 12
     private var writers: [(number: UInt16, node: String, port: Int)] = []
 
     init(lab: VirtualLab) { self.lab = lab }
@@ -53,14 +55,17 @@ public final class VirtualStoryRun {
     }
 
     /// Starts everything anew and waits until node1 is Primary and both copies are UpToDate.
-    func begin(mounts: Bool, exports: Bool = false, volumeKeys: String = "") throws(LabError) {
-        _ = try lab.wipe()
-        try lab.raise { say($0) }
+    func begin(mounts: Bool) throws(LabError) {
         var settings = LabSettings()
         settings.size = "64MiB"
         settings.mounts = mounts
-        settings.exports = exports
-        settings.volumeKeys = volumeKeys
+        try begin(settings)
+    }
+
+    /// The same with other settings.
+    func begin(_ settings: LabSettings) throws(LabError) {
+        _ = try lab.wipe()
+        try lab.raise { say($0) }
         try lab.install(settings)
         try wait("node1 is Primary and both copies are UpToDate", .seconds(120)) {
             () throws(LabError) -> Bool? in
@@ -128,6 +133,25 @@ public final class VirtualStoryRun {
             + " done; exit 1"
         try lab.machine(node).require(shell, limit: .seconds(90))
         say("the writers on \(node) have ended")
+    }
+
+    /// What a node's daemon has printed since a place in its log.
+    func log(of node: String, from place: Int = 0) -> String {
+        String(decoding: (TextFile.bytes(lab.place.port(1, of: node)) ?? []).dropFirst(place), as: UTF8.self)
+    }
+
+    /// The place in a node's log that is reached now.
+    func logEnd(of node: String) -> Int { TextFile.bytes(lab.place.port(1, of: node))?.count ?? 0 }
+
+    /// Waits until a node's log has a line with that text behind a place; gives when it came.
+    func waitForLog(
+        of node: String, _ text: String, from place: Int, _ limit: Interval = .seconds(60)
+    ) throws(LabError) -> Instant {
+        let when: Instant? = LabClock.wait(limit, every: .milliseconds(5)) {
+            log(of: node, from: place).contains(text) ? LabClock.now() : nil
+        }
+        guard let when else { throw LabError("\(node) has not said '\(text)' within \(limit.text)") }
+        return when
     }
 
     /// Cuts the power of machines at once.
