@@ -2,6 +2,8 @@
 public struct LabSettings: Sendable {
     /// Size of the volume, as settings write it.
     public var size = "256MiB"
+    /// Whether the group has the address that moves.
+    public var hasAddress = true
     /// Whether the group mounts its volume on /srv/files.
     public var mounts = true
     /// Whether the group exports its mount over NFS, to the machines' network.
@@ -38,6 +40,7 @@ public struct LabSettings: Sendable {
         let mount = mounts ? "    mount: { path: \(Self.mountPath), type: ext4 }\n" : ""
         let export =
             exports ? "    export: { to: \(LabNetwork.range), options: [rw, sync, no_root_squash] }\n" : ""
+        let address = hasAddress ? "    address: \(LabNetwork.virtualAddress)/24\n" : ""
         let preferred = prefer.isEmpty ? "" : "    prefer: \(prefer)\n"
         return """
             cluster: lab
@@ -52,8 +55,7 @@ public struct LabSettings: Sendable {
             state-directory: \(disk)/state
             \(more)groups:
               \(Self.group):
-                address: \(LabNetwork.virtualAddress)/24
-            \(preferred)    volume: { size: \(size), backing: \(disk)/files.img\(volumeKeys) }
+            \(address)\(preferred)    volume: { size: \(size), backing: \(disk)/files.img\(volumeKeys) }
             \(mount)\(export)
             """
     }
