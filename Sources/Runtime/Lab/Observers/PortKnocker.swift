@@ -26,7 +26,7 @@ public struct PortKnocker: Sendable {
         defer { close(report) }
         while clinux_lab_stop_requested() == 0 {
             let begin = LabClock.now()
-            let (socket, code) = try LabSocket.connect(address, port, milliseconds: 200)
+            let (socket, code) = try BlockingSocket.connect(address, port, milliseconds: 200)
             if let socket { close(socket) }
             let bytes = Array("\(LabClock.now().since(begin).wholeMilliseconds) \(code)\n".utf8)
             _ = write(report, bytes, bytes.count)

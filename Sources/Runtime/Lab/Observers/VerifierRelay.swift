@@ -30,12 +30,12 @@ public struct VerifierRelay: Sendable {
     /// Relays on 127.0.0.1 until SIGTERM.
     public func run() throws(LabError) {
         clinux_lab_hold_stop_signals()
-        let listener = try LabSocket.listen("127.0.0.1", listen)
+        let listener = try BlockingSocket.listen("127.0.0.1", listen)
         defer { close(listener) }
         var pairs: [Pair] = []
         var verifier: [UInt8]?
         while clinux_lab_stop_requested() == 0 {
-            let ready = LabSocket.readable(
+            let ready = BlockingSocket.readable(
                 [listener] + pairs.flatMap { [$0.client, $0.server] }, milliseconds: 500)
             pairs = pairs.compactMap { pair in
                 var pair = pair
@@ -49,7 +49,7 @@ public struct VerifierRelay: Sendable {
             guard ready.contains(listener) else { continue }
             let client = accept(listener, nil, nil)
             guard client >= 0 else { continue }
-            if let server = try LabSocket.connect(address, port, milliseconds: 1000).socket {
+            if let server = try BlockingSocket.connect(address, port, milliseconds: 1000).socket {
                 pairs.append(Pair(client: client, server: server))
             } else {
                 close(client)
@@ -60,17 +60,17 @@ public struct VerifierRelay: Sendable {
     /// False when one of the two is gone.
     private func relay(_ pair: inout Pair, _ ready: Set<Int32>, _ verifier: inout [UInt8]?) -> Bool {
         if ready.contains(pair.client) {
-            let bytes = LabSocket.receive(from: pair.client)
-            guard !bytes.isEmpty, LabSocket.send(bytes, to: pair.server) else { return false }
+            let bytes = BlockingSocket.receive(from: pair.client)
+            guard !bytes.isEmpty, BlockingSocket.send(bytes, to: pair.server) else { return false }
         }
         guard ready.contains(pair.server) else { return true }
-        let bytes = LabSocket.receive(from: pair.server)
+        let bytes = BlockingSocket.receive(from: pair.server)
         guard !bytes.isEmpty else { return false }
-        guard keepsVerifier else { return LabSocket.send(bytes, to: pair.client) }
+        guard keepsVerifier else { return BlockingSocket.send(bytes, to: pair.client) }
         pair.pending += bytes
         while let reply = Self.takeReply(&pair.pending) {
             let changed = Self.replacing(&verifier, in: reply)
-            guard LabSocket.send(changed[...], to: pair.client) else { return false }
+            guard BlockingSocket.send(changed[...], to: pair.client) else { return false }
         }
         return true
     }

@@ -35,7 +35,7 @@ public enum VirtualStories {
             VirtualStory(name: "control: disks that lie about flushes are found out") {
                 run throws(LabError) in try disksLie(run)
             },
-        ] + NFSStories.all + NFSLoadStories.all
+        ] + NFSStories.all + NFSLoadStories.all + ExerciseStories.all
     }
 
     private static func holderLosesPower(_ run: VirtualStoryRun) throws(LabError) {

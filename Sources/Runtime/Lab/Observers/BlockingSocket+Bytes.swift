@@ -2,7 +2,7 @@ import CLinux
 import Glibc
 
 /// TCP over IPv4 for the lab's own small programs, which speak to machines and to nobody else.
-enum LabSocket {
+enum BlockingSocket {
     /// An address such as 192.168.56.100 and a port, as the kernel takes them.
     private static func withAddress<Result>(
         _ address: String, _ port: UInt16, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result
