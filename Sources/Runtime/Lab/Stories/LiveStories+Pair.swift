@@ -11,6 +11,9 @@ extension LiveStories {
             LiveStory("a proxy that is dead, or hangs, does not keep the address") { run throws(LabError) in
                 try deadProxy(run)
             },
+            LiveStory("what is ordered at one proxy holds at the other, also at one that was off") {
+                run throws(LabError) in try ordersReach(run)
+            },
             LiveStory("a proxy listens on an address that is elsewhere, with and without the sysctl") {
                 run throws(LabError) in try absentAddress(run)
             },
@@ -78,6 +81,37 @@ extension LiveStories {
         outage = clients.longestSilence(from: begin, to: LabClock.now())
         run.note("proxy stopped: the longest that a client was without an answer: \(outage.text)")
         try require(try run.holderOfPair() == "node1", "node2 has lowered the address")
+    }
+
+    private static func ordersReach(_ run: StoryRun) throws(LabError) {
+        try run.beginPair()
+        try run.wait("node2's proxy serves as well", .seconds(10)) { () throws(LabError) -> Bool? in
+            run.daemonLines("node2").contains { $0.contains("proxy") && $0.contains("serves") } ? true : nil
+        }
+        func order(_ verb: String, _ server: String, on node: String) throws(LabError) {
+            let words = ["proxy", verb, "\(LabWeb.group)/\(server)", "--settings", run.lab.directory.settings]
+            let done = try run.lab.machine(node).run([run.lab.product] + words)
+            guard done.status == 0 else { throw LabError("\(verb) \(server) on \(node): \(done.output)") }
+            run.say("\(verb) \(server) on \(node)")
+        }
+        func waitFor(_ server: String, _ state: String, on node: String) throws(LabError) {
+            try run.wait("\(server) is '\(state)' at \(node)'s proxy", .seconds(10)) { () throws(LabError) -> Bool? in
+                try run.lab.adminState(of: server, on: node) == state ? true : nil
+            }
+        }
+        try order("maintenance", "web1", on: "node1")
+        try waitFor("web1", "maintenance", on: "node2")
+        try order("ready", "web1", on: "node2")
+        try waitFor("web1", "ready", on: "node1")
+        try run.kill(["node2"])
+        try order("drain", "web2", on: "node1")
+        try run.start("node2", writing: false)
+        try waitFor("web2", "drain", on: "node2")
+        // It went on through node2's file while node1's proxy was off.
+        try run.kill(["node1"])
+        try order("ready", "web2", on: "node2")
+        try run.start("node1", writing: false)
+        try waitFor("web2", "ready", on: "node1")
     }
 
     private static func absentAddress(_ run: StoryRun) throws(LabError) {

@@ -27,8 +27,10 @@ struct StoryClients {
 // The pair of proxies.
 extension StoryRun {
     /// Starts a lab of the pair alone: no volume, no witness; waits until node1 has the address and a request is answered.
-    func beginPair() throws(LabError) {
+    /// `more` are lines of the settings before the groups.
+    func beginPair(more: String = "") throws(LabError) {
         var settings = LabSettings()
+        settings.more = more
         settings.hasVolume = false
         settings.hasPair = true
         _ = try lab.wipe()
