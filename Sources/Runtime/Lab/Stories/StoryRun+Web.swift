@@ -1,4 +1,5 @@
 import Basics
+import ControlPlane
 import Glibc
 
 /// Web clients of a story, each with a log of who answered it.
@@ -92,5 +93,21 @@ extension StoryRun {
             held.append(name)
         }
         return held
+    }
+}
+
+extension LabTopology {
+    /// What the operator wants of a server at a node's proxy, in the proxy's word; nil while it does not answer.
+    func adminState(of server: String, on node: String) throws(LabError) -> String? {
+        let words = [product, "proxy", "status", "--json", "--settings", directory.settings]
+        let answer = try machine(node).run(words, limit: .seconds(5))
+        guard answer.status == 0 else { return nil }
+        let status: JSONValue
+        do { status = try JSONValue.decode(Array(answer.output.utf8)) } catch { return nil }
+        let rows = status["rows"].elements
+        guard let row = rows.first(where: { $0["svname"].string == server }), let text = row["status"].string
+        else { return nil }
+        if text.hasPrefix("MAINT") { return "maintenance" }
+        return text.hasPrefix("DRAIN") ? "drain" : "ready"
     }
 }
