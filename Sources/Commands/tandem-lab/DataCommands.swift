@@ -94,7 +94,8 @@ struct Origin: ParsableCommand {
 
 struct Ask: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Ask a web server several times and print the first word of each answer.", shouldDisplay: false)
+        abstract: "Ask a web server several times and print the first word of each answer.",
+        shouldDisplay: false)
     @Argument(help: "ADDRESS:PORT.") var endpoint: String
     @Option var count = 8
     @Flag(help: "Send the cookie back that was set.") var sticky = false

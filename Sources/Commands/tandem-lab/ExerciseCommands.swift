@@ -30,7 +30,8 @@ struct Exercise: ParsableCommand {
 struct Plot: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Draw a file of 'MILLISECONDS VALUE' lines: as text, and as SVG.",
-        discussion: "'-' for a value says that there was no answer; '# MILLISECONDS TEXT' marks what was done.")
+        discussion:
+            "'-' for a value says that there was no answer; '# MILLISECONDS TEXT' marks what was done.")
     @Argument(help: "The file.") var file: String
     @Option(help: "Where the drawing goes.") var svg: String?
     @Option(help: "The words above the drawing.") var title = ""

@@ -5,7 +5,9 @@ extension LiveStories {
     /// Two proxies behind one address.
     static func pairs() -> [LiveStory] {
         [
-            LiveStory("the proxy's machine dies: every sticky client keeps its server through the other proxy") {
+            LiveStory(
+                "the proxy's machine dies: every sticky client keeps its server through the other proxy"
+            ) {
                 run throws(LabError) in try stickyThroughDeath(run)
             },
             LiveStory("a proxy that is dead, or hangs, does not keep the address") { run throws(LabError) in
@@ -89,13 +91,16 @@ extension LiveStories {
             run.daemonLines("node2").contains { $0.contains("proxy") && $0.contains("serves") } ? true : nil
         }
         func order(_ verb: String, _ server: String, on node: String) throws(LabError) {
-            let words = ["proxy", verb, "\(LabWeb.group)/\(server)", "--settings", run.lab.directory.settings]
+            let words = [
+                "proxy", verb, "\(LabWeb.group)/\(server)", "--settings", run.lab.directory.settings,
+            ]
             let done = try run.lab.machine(node).run([run.lab.product] + words)
             guard done.status == 0 else { throw LabError("\(verb) \(server) on \(node): \(done.output)") }
             run.say("\(verb) \(server) on \(node)")
         }
         func waitFor(_ server: String, _ state: String, on node: String) throws(LabError) {
-            try run.wait("\(server) is '\(state)' at \(node)'s proxy", .seconds(10)) { () throws(LabError) -> Bool? in
+            try run.wait("\(server) is '\(state)' at \(node)'s proxy", .seconds(10)) {
+                () throws(LabError) -> Bool? in
                 try run.lab.adminState(of: server, on: node) == state ? true : nil
             }
         }
@@ -123,7 +128,8 @@ extension LiveStories {
         let sysctl = "/proc/sys/net/ipv4/ip_nonlocal_bind"
         try require(try node.run(["cat", sysctl]).output.hasPrefix("0"), "the sysctl is off")
         try require(try !holdsAddress("node2", LabWeb.address, run), "the address is on node1")
-        try run.wait("node2's proxy listens on it all the same", .seconds(5)) { () throws(LabError) -> Bool? in
+        try run.wait("node2's proxy listens on it all the same", .seconds(5)) {
+            () throws(LabError) -> Bool? in
             try listens() ? true : nil
         }
         // A server without IP_FREEBIND, as most are: what the sysctl is for.

@@ -33,7 +33,8 @@ public struct PairExercise {
             more: "statistics: { listen: 0.0.0.0:\(Self.page), user: \(Self.user.name),"
                 + " password: \(Self.user.password) }\n")
         try story.wait("node2's proxy serves as well", .seconds(10)) { () throws(LabError) -> Bool? in
-            try servers(of: LabNetwork.address(of: "node2")).filter { $0.contains(" UP ") }.count == 2 ? true : nil
+            try servers(of: LabNetwork.address(of: "node2")).filter { $0.contains(" UP ") }.count == 2
+                ? true : nil
         }
         try showAddress()
         let refused = try ask(LabWeb.address, "/", ["--status"])
@@ -75,7 +76,8 @@ public struct PairExercise {
         try story.start(node, writing: false)
         marks.append((LabClock.now(), "\(node) is back"))
         try story.wait("\(node)'s proxy serves again", .seconds(20)) { () throws(LabError) -> Bool? in
-            try servers(of: LabNetwork.address(of: node)).filter { $0.contains(" UP ") }.count == 2 ? true : nil
+            try servers(of: LabNetwork.address(of: node)).filter { $0.contains(" UP ") }.count == 2
+                ? true : nil
         }
         LabClock.nap(look)
         try showAddress()
@@ -107,14 +109,16 @@ public struct PairExercise {
             return []
         }
         return lines.compactMap { line in
-            guard line.count > max(name, status, total), LabWeb.servers.contains(where: { $0.name == line[name] })
+            guard line.count > max(name, status, total),
+                LabWeb.servers.contains(where: { $0.name == line[name] })
             else { return nil }
             return "\(line[name]) \(line[status]) \(line[total]) requests"
         }
     }
 
     private func ask(_ host: String, _ path: String, _ words: [String]) throws(LabError) -> String {
-        let command = [story.lab.program, "ask", "\(host):\(Self.page)", "--count", "1", "--path", path] + words
+        let command =
+            [story.lab.program, "ask", "\(host):\(Self.page)", "--count", "1", "--path", path] + words
         let answer = try story.lab.machine("client").run(command)
         return answer.output.trimmed
     }

@@ -42,7 +42,8 @@ extension StoryRun {
 
     /// Waits until the proxies' address is on that node.
     func waitForPair(on node: String, _ limit: Interval = .seconds(20)) throws(LabError) {
-        try wait("\(node) has the proxies' address \(LabWeb.address)", limit) { () throws(LabError) -> Bool? in
+        try wait("\(node) has the proxies' address \(LabWeb.address)", limit) {
+            () throws(LabError) -> Bool? in
             try LiveStories.holdsAddress(node, LabWeb.address, self) ? true : nil
         }
     }
@@ -55,7 +56,8 @@ extension StoryRun {
             if try LiveStories.holdsAddress(node, LabWeb.address, self) { holders.append(node) }
         }
         guard holders.count == 1 else {
-            throw LabError("the proxies' address is on \(holders.count) nodes: \(holders.joined(separator: ", "))")
+            throw LabError(
+                "the proxies' address is on \(holders.count) nodes: \(holders.joined(separator: ", "))")
         }
         return holders[0]
     }
@@ -88,7 +90,8 @@ extension StoryRun {
         for (index, log) in clients.all.enumerated() {
             let names = Set(StoryClients.answers(log, since: begin).map(\.word))
             guard names.count == 1, let name = names.first else {
-                throw LabError("client \(index + 1) was answered by \(names.sorted().joined(separator: " and "))")
+                throw LabError(
+                    "client \(index + 1) was answered by \(names.sorted().joined(separator: " and "))")
             }
             held.append(name)
         }

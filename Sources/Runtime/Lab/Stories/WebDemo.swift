@@ -43,7 +43,8 @@ struct WebDemo {
             sticky
             ? Set(list).count == 1 : zip(list, list.dropFirst()).allSatisfy { $0 != $1 }
         guard answers.status == 0, list.count == 8, !list.contains("-"), isRight else {
-            throw LabError("8 requests \(sticky ? "with" : "without") a cookie were answered by: \(answers.output)")
+            throw LabError(
+                "8 requests \(sticky ? "with" : "without") a cookie were answered by: \(answers.output)")
         }
         return names
     }

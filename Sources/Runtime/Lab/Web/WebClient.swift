@@ -94,6 +94,8 @@ public struct WebClient: Sendable {
         let set = lines.first { $0.lowercased().hasPrefix("set-cookie:") }
         let cookie = set.map { $0.dropFirst(11).drop { $0 == " " }.prefix { $0 != ";" } }
         let name = body.split(whereSeparator: \.isWhitespace).first.map { String($0) } ?? ""
-        return (Answer(status: status, name: name, setsCookie: set != nil, body: body), cookie.map { String($0) })
+        return (
+            Answer(status: status, name: name, setsCookie: set != nil, body: body), cookie.map { String($0) }
+        )
     }
 }
