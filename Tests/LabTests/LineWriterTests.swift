@@ -33,4 +33,14 @@ struct LineWriterTests {
         let failed = three.dropLast() + [LineAnswer(number: 2, milliseconds: 1, code: EIO)]
         #expect(LineAnswer.fault(in: "0\n1\n", after: Array(failed)) == nil)
     }
+
+    @Test("a line that was answered with an error may be there as often as it was tried, and no oftener")
+    func repeats() {
+        let unsure = [LineAnswer(number: 1, milliseconds: 1, code: EIO)]
+        let answers = [three[0]] + unsure + [three[1], three[2]]
+        #expect(LineAnswer.fault(in: "0\n1\n2\n", after: answers) == nil)
+        #expect(LineAnswer.fault(in: "0\n1\n1\n2\n", after: answers) == nil)
+        #expect(LineAnswer.fault(in: "0\n1\n1\n1\n2\n", after: answers) != nil)
+        #expect(LineAnswer.fault(in: "0\n1\n2\n2\n", after: answers) != nil)
+    }
 }

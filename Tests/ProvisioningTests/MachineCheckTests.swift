@@ -38,4 +38,28 @@ struct MachineCheckTests {
         #expect(try findings(lease: "fast").contains { $0.text.hasPrefix("lease: of 225 ms") })
         #expect(try !findings(lease: "normal").contains { $0.text.hasPrefix("lease: ") })
     }
+
+    @Test("the machine with the witness's address is looked at as the witness, and not for copies")
+    func witnessMachine() throws {
+        func findings(witness: String) throws -> [MachineCheck.Finding] {
+            let settings = try Settings.parse(
+                text: """
+                    cluster: test
+                    secret: /none/secret
+                    nodes:
+                      one.invalid: { address: 192.0.2.1 }
+                      two.invalid: { address: 192.0.2.2 }
+                    witness: { address: \(witness), port: 1 }
+                    groups:
+                      files: { volume: { size: 1MiB, backing: /none/files.img } }
+                    """, file: "test.yaml")
+            return MachineCheck.run(settings: settings, nodeName: nil, deadline: .now() + .seconds(5))
+        }
+        let here = try findings(witness: "127.0.0.3")
+        #expect(here.contains { $0.isOK && $0.text.contains("the witness's address") })
+        #expect(here.contains { !$0.isOK && $0.text.contains("is `tandem witness` running there?") })
+        #expect(!here.contains { $0.text.hasPrefix("copy") || $0.text.contains("no node is called") })
+        // Elsewhere the name of the host is the question.
+        #expect(try findings(witness: "192.0.2.3").contains { $0.text.contains("no node is called") })
+    }
 }

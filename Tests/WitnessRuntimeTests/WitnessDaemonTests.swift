@@ -130,7 +130,7 @@ struct WitnessDaemonTests {
             to: address, key: WitnessAgreement.key(fixture.secret, cluster: "test", node: "node1"),
             deadline: fixture.deadline)
         let hello = WitnessHello(
-            cluster: WitnessAgreement.clusterMark("test"), node: .first, life: Mark(high: 3, low: 3))
+            cluster: fixture.settings.clusterMark, node: .first, life: Mark(high: 3, low: 3))
         try gone.send(
             WitnessAgreement.message(WitnessRequest.hello(hello).encoded()), deadline: fixture.deadline)
         _ = try gone.receive(deadline: fixture.deadline)
@@ -217,7 +217,7 @@ struct WitnessDaemonTests {
             to: address, key: WitnessAgreement.key(fixture.secret, cluster: "test", node: "node1"),
             deadline: fixture.deadline)
         let hello = WitnessHello(
-            cluster: WitnessAgreement.clusterMark("test"), node: .second, life: Mark(high: 3, low: 3))
+            cluster: fixture.settings.clusterMark, node: .second, life: Mark(high: 3, low: 3))
         try session.send(
             WitnessAgreement.message(WitnessRequest.hello(hello).encoded()), deadline: fixture.deadline)
         let answer = try WitnessAnswer.decode(try session.receive(deadline: fixture.deadline))

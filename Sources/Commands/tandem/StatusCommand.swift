@@ -44,6 +44,6 @@ struct StatusCommand: ParsableCommand {
 
     private func text(of body: JSONValue) -> String {
         if json { return body.encoded() }
-        return NodeStatus(json: body)?.screen ?? body.encoded(isIndented: true)
+        return NodeStatus(json: body)?.screen ?? WitnessStatus.screen(body) ?? body.encoded(isIndented: true)
     }
 }

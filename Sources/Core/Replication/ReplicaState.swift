@@ -45,7 +45,6 @@ struct FlushState: Sendable {
     /// fdatasync calls of `clientFlush` that have not come back, also of a flush that was given up.
     var localOutstanding = false
     var peerPending = false
-    var localDone = false
     var withPeer = false
     var tag: UInt64 = 0
     /// Clients of the flush that runs.

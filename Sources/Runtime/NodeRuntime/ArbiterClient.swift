@@ -100,7 +100,7 @@ final class ArbiterClient: Sendable {
             connection = try .connect(
                 to: address, key: key, options: SocketOptions(userTimeout: .seconds(3)), deadline: deadline)
             let hello = WitnessHello(
-                cluster: NodeContext.clusterMark(context.settings.cluster), node: context.node,
+                cluster: context.settings.clusterMark, node: context.node,
                 life: context.life)
             try connection.send(Self.message(.hello(hello)), deadline: deadline)
             answer = try connection.receive(deadline: deadline)

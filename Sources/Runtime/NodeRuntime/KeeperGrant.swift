@@ -46,7 +46,7 @@ enum KeeperGrant {
                 to: try NodeContext.socketAddress(witness.address, witness.port), key: key, deadline: deadline
             )
             let hello = WitnessHello(
-                cluster: NodeContext.clusterMark(context.settings.cluster), node: context.node,
+                cluster: context.settings.clusterMark, node: context.node,
                 life: context.life)
             try connection.send(ArbiterClient.message(.hello(hello)), deadline: deadline)
             _ = try connection.receive(deadline: deadline)

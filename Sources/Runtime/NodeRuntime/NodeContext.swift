@@ -77,11 +77,6 @@ struct NodeContext: Sendable {
             server: settings[node.peer].name)
     }
 
-    /// A 64-bit FNV-1a mark of the cluster's name: what a witness refuses a foreign node by.
-    static func clusterMark(_ name: String) -> UInt64 {
-        name.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
-    }
-
     /// Names cluster and group in a superblock, so that a foreign file is refused.
     static func ownership(cluster: String, group: String) -> UInt32 {
         Checksum.crc32c(Array("\(cluster)/\(group)".utf8))

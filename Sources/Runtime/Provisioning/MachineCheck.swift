@@ -7,7 +7,7 @@ import SecureChannel
 public import Settings
 import WitnessRuntime
 
-/// `tandem check`: what a node needs, looked at before it is started. Changes nothing.
+/// `tandem check`: what a node needs, or the witness, looked at before it is started. Changes nothing.
 public enum MachineCheck {
     /// One line.
     public struct Finding: Sendable, Equatable {
@@ -26,17 +26,16 @@ public enum MachineCheck {
         } catch {
             findings.append(problem("secret: \(error)"))
         }
-        var node: NodeIndex?
         do throws(SettingsError) {
-            let found = try settings.localNode(named: nodeName)
-            node = found
-            findings.append(ok("this machine is \(settings[found].name)"))
-        } catch {
-            findings.append(problem("\(error)"))
-        }
-        if let node {
+            let node = try settings.localNode(named: nodeName)
+            findings.append(ok("this machine is \(settings[node].name)"))
             if let secret { findings.append(witness(settings, node, secret, deadline)) }
             findings.append(peer(settings, node, deadline))
+        } catch {
+            if nodeName == nil, let place = settings.witness, isOwn(place.address) {
+                return findings + [ok("this machine has the witness's address"), listens(place, deadline)]
+            }
+            findings.append(problem("\(error)"))
         }
         if settings.lease == .fast {
             findings.append(punctuality(settings.lease.profile, lateness: measuredLateness()))
@@ -73,11 +72,35 @@ public enum MachineCheck {
         }
     }
 
-    /// Whether something listens on the peer's port; who it is, the daemons find out.
+    /// Whether the address is one of this machine's: then a socket can be bound to it.
+    private static func isOwn(_ address: Settings.IPAddress) -> Bool {
+        guard let any = SocketAddress(host: "\(address)", port: 0) else { return false }
+        do throws(SystemError) {
+            _ = try SocketListener(tcp: any)
+            return true
+        } catch {
+            return false
+        }
+    }
+
+    private static func listens(_ place: Settings.Witness, _ deadline: Instant) -> Finding {
+        answers(
+            "witness: \(place.address) port \(place.port)", place.address, place.port, "witness", deadline)
+    }
+
     private static func peer(_ settings: Settings, _ node: NodeIndex, _ deadline: Instant) -> Finding {
         let other = settings[node.peer]
-        let text = "peer: \(other.name), \(other.address) port \(other.port)"
-        guard let address = SocketAddress(host: "\(other.address)", port: other.port) else {
+        return answers(
+            "peer: \(other.name), \(other.address) port \(other.port)", other.address, other.port, "node",
+            deadline
+        )
+    }
+
+    /// Whether something listens on the port; who it is, the daemons find out.
+    private static func answers(
+        _ text: String, _ place: Settings.IPAddress, _ port: UInt16, _ daemon: String, _ deadline: Instant
+    ) -> Finding {
+        guard let address = SocketAddress(host: "\(place)", port: port) else {
             return problem("\(text): not an address")
         }
         do throws(SystemError) {
@@ -90,7 +113,7 @@ public enum MachineCheck {
             try stream.finishConnecting(to: address)
             return ok(text)
         } catch {
-            return problem("\(text): \(error); is `tandem node` running there?")
+            return problem("\(text): \(error); is `tandem \(daemon)` running there?")
         }
     }
 

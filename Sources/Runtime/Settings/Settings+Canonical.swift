@@ -1,6 +1,12 @@
 import Basics
 
 extension Settings {
+    /// A 64-bit mark (FNV-1a) of the cluster's name: what a witness refuses a foreign node by, and how its stored
+    /// records say whose they are.
+    public var clusterMark: UInt64 {
+        cluster.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+    }
+
     /// The cluster-wide part as lines `key = value`, sorted by key, with every default written out: what both nodes
     /// must agree on. Paths that belong to one machine (secret, state, run and device directories, backing files)
     /// are not in it.

@@ -72,6 +72,8 @@ public enum SecretFile {
         do throws(SystemError) {
             try DurableFile.write(file, secret.fileContents, path)
             try DurableFile.sync(file, path)
+            let directory = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) }
+            try DurableFile.syncDirectory(directory ?? ".")
         } catch {
             _ = unlink(path)
             throw .system(error)

@@ -19,11 +19,6 @@ public enum WitnessAgreement {
         settings.nodes.map { key(secret, cluster: settings.cluster, node: $0.name) }
     }
 
-    /// A 64-bit mark (FNV-1a) of the cluster's name, for hello and for stored records.
-    public static func clusterMark(_ cluster: String) -> UInt64 {
-        cluster.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
-    }
-
     /// What is given to `SecureConnection`, which puts the length before it: WireFormat has done so already.
     static func message(_ encoded: [UInt8]) -> [UInt8] { Array(encoded.dropFirst(4)) }
 }

@@ -27,7 +27,7 @@ public final class WitnessClient {
         }
         var random = SystemRandomNumberGenerator()
         let hello = WitnessHello(
-            cluster: WitnessAgreement.clusterMark(settings.cluster), node: node, life: Mark(using: &random))
+            cluster: settings.clusterMark, node: node, life: Mark(using: &random))
         guard case .welcome = try ask(.hello(hello)) else { throw .unexpectedAnswer }
     }
 

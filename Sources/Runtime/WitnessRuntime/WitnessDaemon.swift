@@ -56,7 +56,7 @@ public final class WitnessDaemon {
         self.journal = journal
         self.remote = remote
         profile = settings.lease.profile
-        cluster = WitnessAgreement.clusterMark(settings.cluster)
+        cluster = settings.clusterMark
         life = Mark(using: &random)
         let secret: ClusterSecret
         do throws(SecretFileError) { secret = try SecretFile.load(settings.secretPath) } catch {

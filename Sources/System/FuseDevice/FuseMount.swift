@@ -44,15 +44,6 @@ public struct FuseMount: ~Copyable, Sendable {
         isMounted = false
     }
 
-    /// Takes the mount out of the tree now; it goes when its last user does (MNT_DETACH).
-    public mutating func detach() throws(SystemError) {
-        guard isMounted else { return }
-        guard umount2(path, Int32(MNT_DETACH)) == 0 || errno == EINVAL || errno == ENOENT else {
-            throw SystemError(operation: "detach", subject: path, code: errno)
-        }
-        isMounted = false
-    }
-
     deinit {
         // Last resort, for an owner that failed half-way: nothing of ours may stay in the tree.
         if isMounted { _ = umount2(path, Int32(MNT_DETACH)) }

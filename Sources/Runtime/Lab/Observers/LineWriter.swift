@@ -80,17 +80,26 @@ public struct LineAnswer: Sendable, Hashable {
     }
 
     /// What is wrong with a file that these answers were had for; nil when every acknowledged line is there, once and
-    /// in order. One line more may be there: its answer was still on its way.
+    /// in order. One line more may be there: its answer was still on its way. A line that was answered with an error
+    /// may be there as often as it was tried: an error says that nobody knows.
     public static func fault(in file: String, after answers: [LineAnswer]) -> String? {
         let acknowledged = answers.filter { $0.code == 0 }.count
+        let failed = Dictionary(answers.filter { $0.code != 0 }.map { ($0.number, 1) }, uniquingKeysWith: +)
         let lines = file.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
-        for (index, line) in lines.enumerated() where line != "\(index)" {
-            return "line \(index) of the file is '\(line)'"
+        var (next, repeats) = (0, 0)
+        for (index, line) in lines.enumerated() {
+            if line == "\(next)" {
+                (next, repeats) = (next + 1, 0)
+            } else if line == "\(next - 1)", repeats < failed[next - 1, default: 0] {
+                repeats += 1
+            } else {
+                return "line \(index) of the file is '\(line)'"
+            }
         }
-        if lines.count < acknowledged {
-            return "\(acknowledged) lines were acknowledged and \(lines.count) are there"
+        if next < acknowledged {
+            return "\(acknowledged) lines were acknowledged and \(next) are there"
         }
-        return lines.count > acknowledged + 1
-            ? "\(lines.count) lines are there and \(acknowledged) were acknowledged" : nil
+        return next > acknowledged + 1
+            ? "\(next) lines are there and \(acknowledged) were acknowledged" : nil
     }
 }
