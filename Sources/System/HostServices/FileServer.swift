@@ -59,12 +59,29 @@ public enum FileServer {
         let seconds = "\(lease.nanoseconds / 1_000_000_000)\n"
         try SmallFile.write(seconds, to: "\(directory)/nfsv4leasetime")
         try SmallFile.write(seconds, to: "\(directory)/nfsv4gracetime")
-        try SmallFile.write("tcp 2049\n", to: "\(directory)/portlist")
+        if versions.contains("3") { try listenAnnounced() } else {
+            try SmallFile.write("tcp 2049\n", to: "\(directory)/portlist")
+        }
         // The kernel takes the scope from the host name of the thread that starts the server.
         let code = clinux_write_as_host("\(directory)/threads", "\(threadCount)\n", scope)
         guard code == 0 else {
             throw SystemError(
                 operation: "start nfsd as \(scope)", subject: "\(directory)/threads", code: code)
+        }
+    }
+
+    /// Gives the server sockets of ours: only those does the kernel tell rpcbind of, where clients of version 3 ask.
+    private static func listenAnnounced() throws(SystemError) {
+        for host in ["0.0.0.0", "::"] {
+            guard let address = SocketAddress(host: host, port: 2049) else { continue }
+            do throws(SystemError) {
+                let socket = try SocketListener(tcp: address)
+                // The server holds it from here on.
+                try SmallFile.write("\(socket.descriptor.raw)\n", to: "\(directory)/portlist")
+            } catch {
+                // A machine without IPv6.
+                guard error.code == EAFNOSUPPORT, host == "::" else { throw error }
+            }
         }
     }
 
