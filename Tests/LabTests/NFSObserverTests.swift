@@ -90,7 +90,7 @@ struct NFSObserverTests {
     @Test("knocks at a port that nobody listens at are counted as refused")
     func knocks() throws {
         #expect(PortKnocker.count("3 0\n1 111\n200 110\n2 0\n") == (2, 1))
-        let refused = try LabSocket.connect("127.0.0.1", 1, milliseconds: 500)
+        let refused = try BlockingSocket.connect("127.0.0.1", 1, milliseconds: 500)
         #expect(refused.socket == nil && refused.code == ECONNREFUSED)
     }
 
