@@ -38,7 +38,10 @@ extension ProxyLoop {
             case "ready": change(try target(name), reply) { $0.state = .ready }
             case "weight": try setWeight(of: try target(name), request.arguments.dropFirst().first, reply)
             default:
-                let verbs = ["status", "left", "drain", "maintenance", "ready", "weight", "reload", "events"]
+                let verbs = [
+                    "status", "left", "drain", "maintenance", "ready", "weight", "reload", "events", "log",
+                    "explain",
+                ]
                 reply(
                     .refused(
                         "the proxy does not know '\(request.verb)'\(Settings.hint(for: request.verb, in: verbs))"
