@@ -4,6 +4,8 @@ public struct LabSettings: Sendable {
     public var size = "256MiB"
     /// Whether the group has a volume; without one it moves an address alone, and needs no witness.
     public var hasVolume = true
+    /// Whether the group has the address that moves.
+    public var hasAddress = true
     /// Whether the group mounts its volume on /srv/files.
     public var mounts = true
     /// Whether the group exports its mount over NFS, to the machines' network.
@@ -61,11 +63,11 @@ public struct LabSettings: Sendable {
         let mount = mounts ? "    mount: { path: \(Self.mountPath), type: ext4 }\n" : ""
         let export =
             exports ? "    export: { to: \(LabNetwork.range), options: [rw, sync, no_root_squash] }\n" : ""
+        let address = hasAddress ? "    address: \(LabNetwork.virtualAddress)/24\n" : ""
         let preferred = prefer.isEmpty ? "" : "    prefer: \(prefer)\n"
         return """
               \(Self.group):
-                address: \(LabNetwork.virtualAddress)/24
-            \(preferred)    volume: { size: \(size), backing: \(disk)/files.img\(volumeKeys) }
+            \(address)\(preferred)    volume: { size: \(size), backing: \(disk)/files.img\(volumeKeys) }
             \(mount)\(export)
             """
     }

@@ -36,7 +36,7 @@ struct FailoverShares {
         return Int(words[unit - 1])
     }
 
-    /// Two lines for people: the whole, and the steps that took at least a twentieth of it.
+    /// A line for people: the whole, and the steps that took at least a twentieth of it.
     var lines: [String] {
         guard let total else { return [] }
         let large = steps.filter { $0.milliseconds * 20 >= total && $0.milliseconds > 0 }

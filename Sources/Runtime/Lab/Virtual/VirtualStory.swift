@@ -24,7 +24,7 @@ public enum VirtualStories {
             VirtualStory(name: "control: disks that lie about flushes are found out") {
                 run throws(LabError) in try disksLie(run)
             },
-        ] + NFSStories.all
+        ] + NFSStories.all + ExerciseStories.all
     }
 
     private static func holderLosesPower(_ run: VirtualStoryRun) throws(LabError) {
