@@ -71,7 +71,8 @@ struct ProxyVerbTests {
         }
         #expect(
             try SmallFile.read(scratch.path + "/proxy.admin")
-                == "tandem proxy admin 1\nweb web1 drain\nweb web2 ready weight 7 over 100\nend\n")
+                == "tandem proxy admin 1\nweb web1 drain turn 1\nweb web2 ready weight 7 over 100 turn 2\nend\n"
+        )
         let running = try RunningStore(scratch.path)
         let stage = try Stage(store: running.store)
         #expect(try stage.row("web1")["status"].string == "DRAIN")

@@ -208,8 +208,8 @@ struct ProxySettingsTests {
             ),
             (
                 "address: 192.168.56.101/24, proxy: mail",
-                "t.yaml:25:21: 'proxies.mail.listen' is 127.0.0.1 and clients come to 192.168.56.101, the address of"
-                    + " 'front'; expected that one, or 0.0.0.0"
+                "t.yaml:24:19: 'proxies.mail.listen' is 127.0.0.1 and clients come to 192.168.56.101, the address of"
+                    + " 'groups.front'; expected that one, or 0.0.0.0"
             ),
         ])
     func refusedGroup(_ group: String, _ message: String) {

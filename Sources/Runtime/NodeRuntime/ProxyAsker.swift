@@ -80,6 +80,7 @@ final class ProxyAsker: Sendable {
 
     private func question() -> ProxyAnswer {
         switch call(ControlRequest(verb: "health")) {
+        case .failure(.notRunning): return ProxyAnswer(answer: .failed, trouble: "nobody listens on \(path)")
         case .failure(let error): return ProxyAnswer(answer: .failed, trouble: "\(error)")
         case .success(let reply):
             guard reply.isOK else { return ProxyAnswer(answer: .failed, trouble: reply.message) }
