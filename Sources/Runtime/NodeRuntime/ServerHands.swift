@@ -130,7 +130,7 @@ struct ServerHands {
         if let trouble = try openKernel() { return .failed(trouble) }
         if let trouble = try makeRoom(export) { return .failed(trouble) }
         let state = group.mount.map { NodeContext.stateOnVolume($0) } ?? export.records
-        try NodeFiles.makeDirectory(export.records)
+        for directory in [state, export.records] { try NodeFiles.makeDirectory(directory) }
         // statd does not run as root, and reaches its directory through this one.
         guard chmod(state, export.hasLockRecords ? 0o711 : 0o700) == 0, chmod(export.records, 0o700) == 0
         else {

@@ -59,7 +59,9 @@ public enum FileServer {
         let seconds = "\(lease.nanoseconds / 1_000_000_000)\n"
         try SmallFile.write(seconds, to: "\(directory)/nfsv4leasetime")
         try SmallFile.write(seconds, to: "\(directory)/nfsv4gracetime")
-        if versions.contains("3") { try listenAnnounced() } else {
+        if versions.contains("3") {
+            try listenAnnounced()
+        } else {
             try SmallFile.write("tcp 2049\n", to: "\(directory)/portlist")
         }
         // The kernel takes the scope from the host name of the thread that starts the server.

@@ -26,7 +26,7 @@ struct NFSScene {
         settings.exports = true
         settings.exportOption = option
         if version != "4.2" { settings.exportVersions = [version, "4.2"] }
-        try run.begin(settings)
+        try run.begin(settings, within: .seconds(400))
     }
 
     // MARK: the client

@@ -62,12 +62,12 @@ public final class VirtualStoryRun {
         try begin(settings)
     }
 
-    /// The same with other settings.
-    func begin(_ settings: LabSettings) throws(LabError) {
+    /// The same with other settings. Within the limit the whole volume is copied once.
+    func begin(_ settings: LabSettings, within limit: Interval = .seconds(120)) throws(LabError) {
         _ = try lab.wipe()
         try lab.raise { say($0) }
         try lab.install(settings)
-        try wait("node1 is Primary and both copies are UpToDate", .seconds(120)) {
+        try wait("node1 is Primary and both copies are UpToDate", limit) {
             () throws(LabError) -> Bool? in
             guard let one = lab.status(of: "node1"), let two = lab.status(of: "node2") else { return nil }
             return one.isPrimary && one.isSettled && two.isSettled ? true : nil
