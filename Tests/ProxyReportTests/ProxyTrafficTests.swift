@@ -78,6 +78,10 @@ struct ProxyTrafficTests {
         traffic.ended(record(nil, status: 400, ending: "PR", isFromServer: false, times: (-1, -1, -1, 0)))
         #expect(traffic.clients.requestErrors == 1 && traffic.all == TrafficCounters())
         #expect(traffic.clients.responses.clientError == 1 && traffic.clients.intercepted == 1)
+        traffic.ended(
+            record(nil, status: 200, ending: "LR", isFromServer: false, times: (-1, -1, -1, 0)))
+        #expect(traffic.clients.requestErrors == 1 && traffic.all == TrafficCounters())
+        #expect(traffic.clients.intercepted == 2)
         traffic.ended(record(nil, status: 503, ending: "SC", isFromServer: false, times: (-1, -1, -1, 0)))
         #expect(traffic.all.connectionErrors == 1 && traffic.all.responses.serverError == 1)
         traffic.connectFailed(0)

@@ -124,6 +124,9 @@ struct StatisticsRulesTests {
         }
         #expect(post(order, target: "/csv") == .notFound)
         #expect(get("/?\(order)", right) == .notFound)
+        let asked = StatisticsRules.Request(
+            method: "GET", target: "/", authorization: right, body: Array(order.utf8))
+        #expect(rules.decide(asked) == .page(note: nil, refreshes: true))
     }
 
     @Test("base64 is read whole or not at all")

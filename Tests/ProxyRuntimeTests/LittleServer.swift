@@ -18,6 +18,8 @@ final class LittleServer: Sendable {
     let count = Mutex<Int>(0)
     /// Connections that were accepted.
     let connections = Mutex<Int>(0)
+    /// Connections that the other side has ended.
+    let ended = Mutex<Int>(0)
     private let listener: ListenerBox
     private let stop: EventCounter
     private let released: EventCounter
@@ -93,6 +95,7 @@ final class LittleServer: Sendable {
             case .moved: continue
             case .wouldBlock: break loop
             case .ended, .none:
+                ended.withLock { $0 += 1 }
                 // What came before the end is still answered in echo.
                 if connection.echoes, !connection.input.isEmpty { send(connection, connection.input) }
                 return false

@@ -4,11 +4,16 @@ import HTTPFraming
 import LinuxSystem
 import ProxyRuntime
 import Synchronization
+import Telemetry
 
 /// A proxy and its servers, each on a thread, ended when the test ends.
 final class Stage {
     let servers: [LittleServer]
     let proxy: ProxyServer
+    /// What the proxy began with, and its page.
+    let configuration: ProxyConfiguration
+    let page: StatisticsConfiguration
+    let journal = Journal(logger: nil)
     private let log: LogBox
     private let threads: ThreadBox
     private var late: [LittleServer] = []
@@ -29,7 +34,7 @@ final class Stage {
     }
 
     init(
-        servers count: Int = 2, echoesOnly: Bool = false,
+        servers count: Int = 2, echoesOnly: Bool = false, store: ProxyAdminStore? = nil,
         _ change: (inout ProxyConfiguration) -> Void = { _ in }
     ) throws {
         servers = try (1...count).map { try LittleServer("web\($0)", echoesOnly: echoesOnly) }
@@ -44,7 +49,7 @@ final class Stage {
         let page = StatisticsConfiguration(
             listen: listen, user: "admin", password: "s3cret", refresh: 5,
             key: [UInt8](repeating: 9, count: 16))
-        let proxy = try ProxyServer([configuration], statistics: page)
+        let proxy = try ProxyServer([configuration], statistics: page, store: store, journal: journal)
         let threads = ThreadBox()
         for server in servers {
             threads.all.append(.init(try SystemThread(name: server.name) { server.run() }))
@@ -58,6 +63,7 @@ final class Stage {
                     }
                 }))
         (self.proxy, self.log, self.threads) = (proxy, box, threads)
+        (self.configuration, self.page) = (configuration, page)
     }
 
     /// Starts one more server, which ends with the others.
@@ -71,9 +77,9 @@ final class Stage {
         for server in servers + late { server.end() }
     }
 
-    func client() throws -> LittleClient {
+    func client(patience: Interval = .seconds(10)) throws -> LittleClient {
         guard let address = proxy.address(of: "web") else { throw TestFailure("the proxy listens nowhere") }
-        return try LittleClient(address)
+        return try LittleClient(address, patience: patience)
     }
 
     /// A client of the statistics page, for one request.
@@ -135,9 +141,10 @@ final class LittleClient {
     private var isAtEnd = false
     /// The connection ended with a reset.
     private(set) var wasReset = false
-    private let deadline = Instant.now() + .seconds(10)
+    private let deadline: Instant
 
-    init(_ address: SocketAddress) throws {
+    init(_ address: SocketAddress, patience: Interval = .seconds(10)) throws {
+        deadline = Instant.now() + patience
         stream = try SocketStream.connecting(to: address)
         try wait(.writable)
         try stream.finishConnecting(to: address)

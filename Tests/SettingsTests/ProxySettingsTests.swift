@@ -38,6 +38,23 @@ struct ProxySettingsTests {
         #expect(try Settings.parse(text: example, file: "t.yaml").proxies.isEmpty)
     }
 
+    @Test("need no groups, nodes, witness or cluster in a file of their own")
+    func alone() throws {
+        let settings = try Settings.parse(text: Self.written, file: "t.yaml")
+        #expect(settings.proxies.count == 2 && settings.groups.isEmpty && settings.nodes.isEmpty)
+        #expect(settings.cluster == "tandem" && settings.witness == nil)
+        let error = #expect(throws: SettingsError.self) { try settings.localNode(named: nil) }
+        #expect(error.map { "\($0)" }?.contains("only proxies, which `tandem proxy` runs") == true)
+        // What is written is still checked, and groups bring back all that they need.
+        #expect(messages("cluster: 'a b'\n" + Self.written).count == 1)
+        #expect(messages("nodes: { a: { address: 10.0.0.1 } }\n" + Self.written).count == 1)
+        let missing = messages("groups: { files: { volume: { size: 1GiB } } }\n" + Self.written)
+        #expect(
+            ["'cluster'", "'nodes'", "'witness'"].allSatisfy { word in missing.contains { $0.contains(word) }
+            })
+        #expect(messages("cluster: lab").contains { $0.contains("'groups' is missing") })
+    }
+
     @Test("may write their log to syslog, here or on another machine")
     func syslog() throws {
         let log = { (word: String) in

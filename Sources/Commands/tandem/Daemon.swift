@@ -30,6 +30,10 @@ enum Daemon {
             }
             return name
         }
+        guard !settings.groups.isEmpty else {
+            throw Refusal(
+                description: "\(settings.file) has no groups, only proxies: see `tandem proxy --help`")
+        }
         guard settings.groups.count == 1 else {
             let names = settings.groups.map(\.name).joined(separator: ", ")
             throw Refusal(description: "say which group: \(names)")

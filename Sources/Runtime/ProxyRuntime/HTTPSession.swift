@@ -73,13 +73,14 @@ final class HTTPSession: ProxySocketOwner, ProxyWaiter {
         responseParser = HeadParser(.response, limits: limits)
     }
 
-    var hold: ProxyHold? {
+    func hold(_ socket: ProxySocket) -> ProxyHold? {
         let isBusy = phase != .head && phase != .lingering && phase != .over
         let busyWith = isBusy ? [server, exchange.sticky, exchange.lastServer] : []
         let returns = !isBusy && !frontend.cookieName.isEmpty
         return ProxyHold(
             frontend: frontend, places: Set((busyWith + [lastServer]).compactMap(\.self)),
-            client: client.peer, inService: server, returning: returns ? lastServer : nil)
+            client: socket === client ? client.peer : nil, inService: server,
+            returning: returns ? lastServer : nil)
     }
 
     func refused() {

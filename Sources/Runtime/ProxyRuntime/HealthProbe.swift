@@ -51,7 +51,7 @@ final class HealthProbe: ProxySocketOwner {
         }
     }
 
-    var hold: ProxyHold? { ProxyHold(frontend: frontend, places: [server]) }
+    func hold(_ socket: ProxySocket) -> ProxyHold? { ProxyHold(frontend: frontend, places: [server]) }
 
     func expired(_ socket: ProxySocket) { end(asked ? .layer7Timeout : .layer4Timeout) }
 

@@ -22,7 +22,12 @@ final class ProxyControl: ControlHandler, Sendable {
     }
 
     func handle(_ request: ControlRequest, reply: @escaping @Sendable (ControlReply) -> Void) {
-        if request.verb == "reload" { reload(reply) } else { server.ask(request, reply: reply) }
+        switch request.verb {
+        case "reload": reload(reply)
+        case "log": reply(Self.lines(request.arguments, of: server.ring))
+        case "explain": Self.explain(request.arguments, server, reply)
+        default: server.ask(request, reply: reply)
+        }
     }
 
     /// Reads the settings file, checks it, and hands it to the proxies. Any thread.

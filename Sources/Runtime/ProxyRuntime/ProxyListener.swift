@@ -13,4 +13,9 @@ final class ProxyListener: Sendable {
         options.bindsAbsentAddress = true
         listener = try SocketListener(tcp: address, backlog: 1024, options: options)
     }
+
+    /// Whether the settings mean this one: by what they said, or by the port that the kernel chose.
+    func has(_ address: SocketAddress) -> Bool {
+        requested == address || listener.localAddress == address
+    }
 }

@@ -2,6 +2,7 @@ import Balancing
 import Basics
 import ControlPlane
 import LinuxSystem
+import ProxyReport
 import Settings
 import Telemetry
 
@@ -37,7 +38,10 @@ extension ProxyLoop {
             case "ready": change(try target(name), reply) { $0.state = .ready }
             case "weight": try setWeight(of: try target(name), request.arguments.dropFirst().first, reply)
             default:
-                let verbs = ["status", "left", "drain", "maintenance", "ready", "weight", "reload", "events"]
+                let verbs = [
+                    "status", "left", "drain", "maintenance", "ready", "weight", "reload", "events", "log",
+                    "explain",
+                ]
                 reply(
                     .refused(
                         "the proxy does not know '\(request.verb)'\(Settings.hint(for: request.verb, in: verbs))"
@@ -157,12 +161,11 @@ extension ProxyLoop {
 
     private func sentence(about target: Target) -> String {
         let server = target.frontend.pool.servers[target.place]
-        let service = "\(server.active) in service"
+        let service = "\(server.active) in service, weight \(server.rules.weight)"
         switch server.admin {
-        case .ready:
-            return "\(target.name) is ready, weight \(server.rules.weight), \(server.health.state.rawValue)"
-        case .drain: return "\(target.name) drains, \(service): nobody new, except who brings its cookie"
-        case .maintenance: return "\(target.name) is in maintenance, \(service) to be finished"
+        case .ready: return "\(target.name) is ready: \(server.health.state.rawValue), \(service)"
+        case .drain: return "\(target.name) drains: \(service); nobody new, except who brings its cookie"
+        case .maintenance: return "\(target.name) is in maintenance: \(service)"
         }
     }
 
@@ -226,32 +229,17 @@ extension ProxyLoop {
         ]
     }
 
+    /// The rows of the statistics page, and the proxies that only finish.
     private var status: JSONValue {
-        [
-            "clients": .count(clientCount),
-            "proxies": .array(frontends.map { status(of: $0) }),
-        ]
-    }
-
-    private func status(of frontend: ProxyFrontend) -> JSONValue {
-        let configuration = frontend.configuration
+        let rows = Result { () throws(JSONError) in
+            try JSONValue.decode(Array(snapshot().table.json.utf8), limit: ControlReply.lineMaximum)
+        }
+        guard case .success(let rows) = rows else { return .null }
         return [
-            "name": .string(configuration.name), "listen": .string("\(configuration.listen)"),
-            "mode": .string(configuration.mode.rawValue),
-            "state": .string(frontend.isRetired ? "finishing" : "serving"),
-            "clients": .count(frontend.clientCount),
-            "servers": .array(
-                frontend.pool.order.map { place in
-                    let server = frontend.pool.servers[place]
-                    return [
-                        "name": .string(server.rules.name),
-                        "address": .string("\(frontend.servers[place].address)"),
-                        "weight": .count(server.rules.weight), "backup": .boolean(server.rules.isBackup),
-                        "admin": .string(server.admin.rawValue),
-                        "health": .string(server.health.state.rawValue), "inService": .count(server.active),
-                        "queued": .count(server.queue.count), "total": .count(server.total),
-                        "idle": .count(frontend.servers[place].idle.count),
-                    ]
+            "clients": .count(clientCount), "rows": rows,
+            "finishing": .array(
+                frontends.filter(\.isRetired).map {
+                    ["proxy": .string($0.configuration.name), "clients": .count($0.clientCount)]
                 }),
         ]
     }

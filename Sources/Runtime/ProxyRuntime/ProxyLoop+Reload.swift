@@ -7,11 +7,14 @@ extension ProxyLoop {
     func reload(_ plan: ProxyPlan) throws(ProxyError) -> ProxyAddresses {
         let current = frontends.filter { !$0.isRetired }
         let kept = current.compactMap(\.listener) + [desk?.listener].compactMap(\.self)
-        func listener(_ address: SocketAddress) throws(SystemError) -> ProxyListener {
-            if let listener = kept.first(where: { $0.requested == address }) { return listener }
-            return try ProxyListener(address)
-        }
         var listeners: [ProxyListener] = []
+        // One's own before another's: two may have asked for port 0.
+        func add(_ address: SocketAddress, own: ProxyListener?) throws(SystemError) {
+            let known = ([own].compactMap(\.self) + kept).first { old in
+                old.has(address) && !listeners.contains { $0 === old }
+            }
+            if let known { listeners.append(known) } else { listeners.append(try ProxyListener(address)) }
+        }
         var newLogs: [ProxyConfiguration.Log: AccessLog] = [:]
         for configuration in plan.proxies {
             do throws(SystemError) {
@@ -21,12 +24,13 @@ extension ProxyLoop {
             } catch {
                 throw .cannotLog(proxy: configuration.name, error)
             }
-            do throws(SystemError) { listeners.append(try listener(configuration.listen)) } catch {
+            let own = current.first { $0.configuration.name == configuration.name }?.listener
+            do throws(SystemError) { try add(configuration.listen, own: own) } catch {
                 throw .cannotListen(proxy: configuration.name, error)
             }
         }
         do throws(SystemError) {
-            if let page = plan.statistics { listeners.append(try listener(page.listen)) }
+            if let page = plan.statistics { try add(page.listen, own: desk?.listener) }
         } catch {
             throw .cannotListenForStatistics(error)
         }

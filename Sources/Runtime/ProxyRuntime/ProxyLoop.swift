@@ -247,10 +247,10 @@ final class ProxyLoop {
         for waiter in refused { waiters.removeValue(forKey: waiter)?.refused() }
     }
 
-    /// What every connection has to do with servers; a client's own connection tells it once.
+    /// What every connection has to do with servers.
     func forEachHold(_ body: (ProxyHold) -> Void) {
         for case .some(let socket) in sockets {
-            if let hold = socket.owner?.hold { body(hold) }
+            if let hold = socket.owner?.hold(socket) { body(hold) }
         }
     }
 }

@@ -9,13 +9,13 @@ protocol ProxySocketOwner: AnyObject {
     func expired(_ socket: ProxySocket)
     /// Nothing has happened for a while: memory that is not in use may be given back.
     func rest(_ socket: ProxySocket)
-    /// The places of servers that it names; nil for none.
-    var hold: ProxyHold? { get }
+    /// The places of servers that it names; nil for none. The client is told with its own socket.
+    func hold(_ socket: ProxySocket) -> ProxyHold?
 }
 
 extension ProxySocketOwner {
     func rest(_ socket: ProxySocket) { socket.trim() }
-    var hold: ProxyHold? { nil }
+    func hold(_ socket: ProxySocket) -> ProxyHold? { nil }
 }
 
 /// What a connection has to do with servers.

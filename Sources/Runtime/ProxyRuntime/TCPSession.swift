@@ -83,9 +83,10 @@ final class TCPSession: ProxySocketOwner, ProxyWaiter {
         if origin == nil { connectFailed("SC") }
     }
 
-    var hold: ProxyHold? {
+    func hold(_ socket: ProxySocket) -> ProxyHold? {
         ProxyHold(
-            frontend: frontend, places: Set([server].compactMap(\.self)), client: client.peer,
+            frontend: frontend, places: Set([server].compactMap(\.self)),
+            client: socket === client ? client.peer : nil,
             inService: server)
     }
 

@@ -40,6 +40,9 @@ extension Settings {
     /// The node that this machine is: the one called `name`, as `--node` says, or else the one called like the host,
     /// with or without its domain. The message of the error says which names there are.
     public func localNode(named name: String?) throws(SettingsError) -> NodeIndex {
+        guard !nodes.isEmpty, !groups.isEmpty else {
+            throw machineError("'groups' is missing: this file has only proxies, which `tandem proxy` runs")
+        }
         let names = nodes.map(\.name).joined(separator: " or ")
         let host = SettingsFile.hostName()
         if let name {

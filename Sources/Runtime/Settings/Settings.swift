@@ -7,11 +7,12 @@ public import Basics
 public struct Settings: Sendable, Equatable {
     /// The file as it was named by the caller, for messages.
     public var file: String
-    /// `cluster`: the name of the cluster.
+    /// `cluster`: the name of the cluster; a file that has only proxies may leave it out.
     public var cluster: String
     /// `secret`: the path of the file with the cluster's secret.
     public var secretPath: String
-    /// `nodes`: exactly two, sorted by name; a node's place here is its ``Basics/NodeIndex``.
+    /// `nodes`: exactly two, sorted by name; a node's place here is its ``Basics/NodeIndex``. None in a file that has
+    /// only proxies.
     public var nodes: [Node]
     /// `witness`; nil when `arbiter: none` is written.
     public var witness: Witness?
@@ -31,7 +32,7 @@ public struct Settings: Sendable, Equatable {
     public var runDirectory: String
     /// `device-directory`: where the links `GROUP/VOLUME` to the block devices are.
     public var deviceDirectory: String
-    /// `groups`: at least one, sorted by name.
+    /// `groups`: at least one, sorted by name; none in a file that has only proxies.
     public var groups: [Group]
     /// `proxies`: sorted by name; may be empty.
     public var proxies: [Proxy] = []
@@ -105,6 +106,8 @@ extension Settings {
 
     /// What applies when a key is not written.
     public enum Default {
+        /// `cluster`, of a file that has only proxies
+        public static let cluster = "tandem"
         /// `nodes.NAME.port`
         public static let dataPort: UInt16 = 7790
         /// `witness.port`

@@ -43,7 +43,13 @@ extension SettingsReader {
         return settings
     }
 
+    /// A file of a machine that only runs proxies: no groups, and nothing that groups need.
+    func isProxyOnly(_ top: Section) -> Bool {
+        top.entries["groups"] == nil && top.entries["proxies"] != nil
+    }
+
     private mutating func cluster(in top: Section) -> String {
+        if top.entries["cluster"] == nil, isProxyOnly(top) { return Settings.Default.cluster }
         let expected = "the name of the cluster"
         guard let node = required("cluster", in: top, expected: expected),
             let name = text(node, "cluster", expected: expected),
@@ -53,6 +59,7 @@ extension SettingsReader {
     }
 
     private mutating func nodes(in top: Section) -> [Settings.Node] {
+        if top.entries["nodes"] == nil, isProxyOnly(top) { return [] }
         let expected =
             "two nodes, such as { node1: { address: 192.168.56.11 }, node2: { address: 192.168.56.12 } }"
         guard let node = required("nodes", in: top, expected: expected),
@@ -80,7 +87,7 @@ extension SettingsReader {
     private mutating func witness(in top: Section) -> Settings.Witness? {
         let arbiter = word("arbiter", in: top, otherwise: ArbiterWord.witness)
         guard let node = top.entries["witness"] else {
-            if arbiter == .witness {
+            if arbiter == .witness, !isProxyOnly(top) {
                 note(
                     top.position,
                     "'witness' is missing; expected { address: ... } of a third machine, or 'arbiter: none', which"

@@ -15,6 +15,7 @@ extension SettingsReader {
     static let sizeRange: ClosedRange<UInt64> = 1 << 20...16 << 40
 
     mutating func groups(in top: Section, of settings: Settings) -> [Settings.Group] {
+        if isProxyOnly(top) { return [] }
         let expected = "at least one group, such as { files: { volume: { size: 1GiB } } }"
         guard let node = required("groups", in: top, expected: expected),
             let section = openSection(node, path: "groups")
