@@ -177,7 +177,7 @@ let package = Package(
             [
                 "Basics", "Quorum", "DiskFormat", "WireFormat", "Replication", "CLinux", "LinuxSystem",
                 "BlockStore", "FuseDevice", "SecureChannel", "Settings", "Telemetry", "HostServices",
-                "WitnessRuntime", "NodeRuntime", "Failover", "Netlink",
+                "WitnessRuntime", "NodeRuntime", "Failover", "Netlink", "ControlPlane", "Election",
             ]),
     ],
     swiftLanguageModes: [.v6]

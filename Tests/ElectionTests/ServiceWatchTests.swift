@@ -8,7 +8,8 @@ import Testing
     /// Asks and answers at once.
     private static func ask(_ watch: inout ServiceWatch, _ answer: ServiceAnswer, at now: inout Instant) {
         now = max(now, watch.nextWakeup)
-        #expect(watch.wake(at: now))
+        let isDue = watch.wake(at: now)
+        #expect(isDue)
         watch.answered(answer, at: now)
     }
 
@@ -27,10 +28,13 @@ import Testing
     @Test func itIsAskedAnIntervalAfterItsLastAnswer() {
         var (watch, now) = Self.serving()
         #expect(watch.nextWakeup == now + watch.rules.interval)
-        #expect(!watch.wake(at: now + .milliseconds(199)))
+        let early = watch.wake(at: now + .milliseconds(199))
+        #expect(!early)
         now = watch.nextWakeup
-        #expect(watch.wake(at: now))
-        #expect(!watch.wake(at: now + .milliseconds(500)), "one question at a time")
+        let due = watch.wake(at: now)
+        #expect(due)
+        let twice = watch.wake(at: now + .milliseconds(500))
+        #expect(!twice, "one question at a time")
     }
 
     @Test func oneWhereNobodyListensGivesTheAddressUpAtOnce() {
@@ -45,10 +49,12 @@ import Testing
     @Test func oneThatDoesNotAnswerGivesItUpAfterTheTimeout() {
         var (watch, now) = Self.serving()
         now = watch.nextWakeup
-        #expect(watch.wake(at: now))
+        let due = watch.wake(at: now)
+        #expect(due)
         #expect(watch.nextWakeup == now + watch.rules.timeout)
         now = watch.nextWakeup
-        #expect(!watch.wake(at: now), "no second question beside the one that hangs")
+        let again = watch.wake(at: now)
+        #expect(!again, "no second question beside the one that hangs")
         #expect(watch.mustGiveUp(isPeerBetter: false, at: now))
         #expect(watch.nextWakeup == .never)
     }
@@ -56,9 +62,11 @@ import Testing
     @Test func aLateAnswerIsAnAnswerAndOneAloneDoesNotBringTheAddressBack() {
         var (watch, now) = Self.serving()
         now = watch.nextWakeup
-        #expect(watch.wake(at: now))
+        let due = watch.wake(at: now)
+        #expect(due)
         now = watch.nextWakeup
-        #expect(!watch.wake(at: now))
+        let late = watch.wake(at: now)
+        #expect(!late)
         watch.answered(.serving, at: now + .seconds(2))
         #expect(watch.state == .gone, "two in a row are asked of one that was gone")
         now = now + .seconds(2)

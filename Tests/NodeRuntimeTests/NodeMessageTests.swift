@@ -6,6 +6,7 @@ import Testing
 @Suite("messages between nodes")
 struct NodeMessageTests {
     static let samples: [PeerMessage] = [
+        .orders(group: "web", text: "tandem proxy admin 1\nweb web1 drain turn 3\nend\n"),
         .hello(version: 1, node: .second, settings: 0x0123_4567_89AB_CDEF, life: Mark(high: 1, low: 2)),
         .lines(["cluster = test", "lease = normal"]),
         .sign(

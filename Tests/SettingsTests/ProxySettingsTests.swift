@@ -173,4 +173,46 @@ struct ProxySettingsTests {
         let text = example + "\n" + Self.written.replacing(piece, with: replacement)
         #expect(messages(text) == [message])
     }
+
+    /// The example with a group for the proxy `web`, whose lines come before the proxies'.
+    private static func withGroup(_ group: String) -> String {
+        example + "\n  front: { \(group) }\n" + written
+    }
+
+    @Test("a group may have a proxy that must serve where its address is")
+    func group() throws {
+        let text = Self.withGroup("address: 192.168.56.101/24, proxy: web")
+        let settings = try Settings.parse(text: text, file: "t.yaml")
+        #expect(settings.groups.map(\.proxy) == [nil, "web"])
+        #expect(settings.canonicalLines.contains("groups.front.proxy = web"))
+        let own = text.replacing("0.0.0.0:80", with: "192.168.56.101:80")
+        #expect(messages(own).isEmpty)
+    }
+
+    @Test(
+        "a group's proxy that cannot be meant is refused",
+        arguments: [
+            (
+                "address: 192.168.56.101/24, proxy: wep",
+                "t.yaml:14:47: 'groups.front.proxy' names no proxy: 'wep'; did you mean 'web'?"
+            ),
+            (
+                "proxy: web, volume: { size: 1GiB }",
+                "t.yaml:14:19: 'groups.front' has a volume and a proxy; data does not move because a proxy fails: give"
+                    + " the proxy a group with an address of its own"
+            ),
+            (
+                "proxy: web, volume: { size: 1GiB }",
+                "t.yaml:14:19: 'groups.front' has a proxy and no address; expected 'address', which moves when the proxy"
+                    + " fails"
+            ),
+            (
+                "address: 192.168.56.101/24, proxy: mail",
+                "t.yaml:24:19: 'proxies.mail.listen' is 127.0.0.1 and clients come to 192.168.56.101, the address of"
+                    + " 'groups.front'; expected that one, or 0.0.0.0"
+            ),
+        ])
+    func refusedGroup(_ group: String, _ message: String) {
+        #expect(messages(Self.withGroup(group)).contains(message), "\(messages(Self.withGroup(group)))")
+    }
 }

@@ -92,6 +92,34 @@ struct Origin: ParsableCommand {
     func run() throws { try WebOrigin.run(on: endpoint, name: name) }
 }
 
+struct Ask: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Ask a web server several times and print the first word of each answer.",
+        shouldDisplay: false)
+    @Argument(help: "ADDRESS:PORT.") var endpoint: String
+    @Option var count = 8
+    @Flag(help: "Send the cookie back that was set.") var sticky = false
+    @Option(help: "What to ask for.") var path = "/"
+    @Option(help: "A field more, such as 'Name: value'.") var header: String?
+    @Flag(help: "Print the body of each answer instead.") var body = false
+    @Flag(help: "Print the status of each answer instead.") var status = false
+
+    func run() throws {
+        var client = try WebClient(server: endpoint, keepsCookie: sticky)
+        client.path = path
+        client.field = header
+        if body || status {
+            for _ in 0..<count {
+                let answer = client.ask(within: .seconds(2))
+                print(answer.map { body ? $0.body : "\($0.status)" } ?? "-")
+            }
+            return
+        }
+        let names = (0..<count).map { _ in client.ask(within: .seconds(2))?.name ?? "-" }
+        print(names.joined(separator: " "))
+    }
+}
+
 struct Browse: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Web clients that ask again and again, each with a log of who answered, until SIGTERM.",

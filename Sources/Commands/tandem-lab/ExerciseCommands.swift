@@ -5,15 +5,22 @@ struct Exercise: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Perform an exercise of Docs/Exercises with real processes, and draw what the client saw.")
     @OptionGroup var options: LabOptions
-    @Argument(help: "Its number: 2.") var number: Int
+    @Argument(help: "Its number: 2 or 4.") var number: Int
     @Option(help: "The directory for the client's answers and their drawing.") var output: String
-    @Flag(help: "Shut machines down in order; without it their power is cut.") var orderly = false
+    @Flag(help: "Exercise 2: shut machines down in order; without it their power is cut.") var orderly = false
 
     func validate() throws {
-        guard number == 2 else { throw ValidationError("there is no command for exercise \(number); there is 2") }
+        guard number == 2 || number == 4 else {
+            throw ValidationError("there is no command for exercise \(number); there are 2 and 4")
+        }
     }
 
     func run() throws {
+        if number == 4 {
+            var exercise = PairExercise(lab: try options.lab(), output: output)
+            try exercise.run()
+            return
+        }
         var exercise = SharedAddressExercise(lab: try options.lab(), output: output)
         exercise.isOrderly = orderly
         try exercise.run()
@@ -23,7 +30,8 @@ struct Exercise: ParsableCommand {
 struct Plot: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Draw a file of 'MILLISECONDS VALUE' lines: as text, and as SVG.",
-        discussion: "'-' for a value says that there was no answer; '# MILLISECONDS TEXT' marks what was done.")
+        discussion:
+            "'-' for a value says that there was no answer; '# MILLISECONDS TEXT' marks what was done.")
     @Argument(help: "The file.") var file: String
     @Option(help: "Where the drawing goes.") var svg: String?
     @Option(help: "The words above the drawing.") var title = ""

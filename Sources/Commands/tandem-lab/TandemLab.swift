@@ -12,7 +12,7 @@ struct TandemLab: ParsableCommand {
             Up.self, Demo.self, Status.self, Ssh.self, Kill.self, Start.self, Cut.self, Heal.self, Down.self,
             Wipe.self,
             Test.self, Exercise.self, Plot.self, Write.self, Append.self, Check.self, Compare.self,
-            Observe.self, Browse.self, Origin.self,
+            Observe.self, Ask.self, Browse.self, Origin.self,
             Machine.self,
             Disk.self, ProxyLoadCommand.self, ProxyCasesCommand.self,
         ])

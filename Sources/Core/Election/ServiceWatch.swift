@@ -92,7 +92,7 @@ public struct ServiceWatch: Sendable {
             case .empty: .empty
             case .failed: .gone
             }
-        answers = found == .gone ? 0 : answers + 1
+        answers += 1
         guard state != .gone || found == .gone || answers >= rules.rise else { return }
         become(found, at: now)
     }

@@ -40,8 +40,10 @@ extension NodeStatus {
 
     private func addressSummary(of group: GroupStatus) -> String {
         guard let address = group.address else { return "there is nothing to move." }
+        let obstacle = group.failover.obstacle.map { ": \($0)" } ?? ""
         return address.isPresent
-            ? "\(address.value) is on \(node)." : "\(address.value) is not on this node (\(node))."
+            ? "\(address.value) is on \(node)\(obstacle)."
+            : "\(address.value) is not on this node (\(node))\(obstacle)."
     }
 
     private func wholeSummary(of group: GroupStatus) -> String {

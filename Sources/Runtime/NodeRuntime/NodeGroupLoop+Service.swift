@@ -43,7 +43,8 @@ extension NodeGroupLoop {
         guard let service, service.state != before else { return }
         obstacle =
             service.state == .gone
-            ? "the proxy '\(group.proxy ?? "")' is gone (\(trouble)): start `tandem proxy` on \(context.name)" : nil
+            ? "the proxy '\(group.proxy ?? "")' is gone (\(trouble)): start `tandem proxy` on \(context.name)"
+            : nil
         let level = service.state == .serving ? JournalLevel.notice : .warning
         note("proxy", level, Self.words(service.state) + (trouble.isEmpty ? "" : ": \(trouble)"))
         nextSign = now

@@ -49,7 +49,8 @@ extension LabTopology {
             lines.append(cuts.isEmpty ? "no cuts" : "cut: " + cuts.joined(separator: ", "))
         }
         if hasPair {
-            lines.append("web: http://\(LabWeb.address)/ by the proxies; its two servers are on the client's machine")
+            lines.append(
+                "web: http://\(LabWeb.address)/ by the proxies; its two servers are on the client's machine")
         }
         for node in ["node1", "node2"] where !daemonProcesses(node).isEmpty {
             let status = try verb(["status"], on: node)

@@ -83,7 +83,9 @@ public struct AnswerSeries: Sendable, Equatable {
         var asked: Instant?
         for entry in log.entries where entry.time >= begin {
             if entry.word == "?" {
-                if let asked { points.append(Point(milliseconds: Self.milliseconds(asked, begin), value: nil)) }
+                if let asked {
+                    points.append(Point(milliseconds: Self.milliseconds(asked, begin), value: nil))
+                }
                 asked = entry.time
             } else if let question = asked {
                 asked = nil
@@ -107,7 +109,9 @@ public struct AnswerSeries: Sendable, Equatable {
         var outages: [Outage] = []
         var last = points.first?.milliseconds ?? 0
         for point in points where point.value != nil {
-            if point.milliseconds - last >= least { outages.append(Outage(from: last, to: point.milliseconds)) }
+            if point.milliseconds - last >= least {
+                outages.append(Outage(from: last, to: point.milliseconds))
+            }
             last = point.milliseconds
         }
         if let end = points.last?.milliseconds, end - last >= least {

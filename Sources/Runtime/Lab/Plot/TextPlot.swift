@@ -42,7 +42,8 @@ public struct TextPlot: Sendable {
         for (index, mark) in series.marks.enumerated() {
             axis[column(mark.milliseconds)] = Self.letter(index)
         }
-        lines.append(Self.padded("0 s", 10) + " " + String(axis) + " " + AnswerSeries.figure(end / 1000) + " s")
+        lines.append(
+            Self.padded("0 s", 10) + " " + String(axis) + " " + AnswerSeries.figure(end / 1000) + " s")
         for (index, mark) in series.marks.enumerated() {
             let time = AnswerSeries.figure(mark.milliseconds / 1000, decimals: 3)
             lines.append("  \(Self.letter(index))  \(Self.padded(time, 8)) s  \(mark.text)")
@@ -53,7 +54,8 @@ public struct TextPlot: Sendable {
     /// The highest value of the scale: twice what nine of ten columns stay below.
     static func scale(_ values: [Double]) -> Double {
         guard let largest = values.max(), largest > 0 else { return 1 }
-        let usual = values.sorted()[values.count * 9 / 10 == values.count ? values.count - 1 : values.count * 9 / 10]
+        let usual = values.sorted()[
+            values.count * 9 / 10 == values.count ? values.count - 1 : values.count * 9 / 10]
         return usual > 0 ? min(largest, 2 * usual) : largest
     }
 

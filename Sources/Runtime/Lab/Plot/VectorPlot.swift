@@ -29,7 +29,8 @@ public struct VectorPlot: Sendable {
     /// The whole file.
     public var text: String {
         let scale = TextPlot.scale(series.points.compactMap(\.value))
-        return ([head] + outages + dots(scale) + axes(scale) + marks + ["</svg>"]).joined(separator: "\n") + "\n"
+        return ([head] + outages + dots(scale) + axes(scale) + marks + ["</svg>"]).joined(separator: "\n")
+            + "\n"
     }
 
     private var head: String {

@@ -27,6 +27,7 @@ public struct LabDemo {
         // A small volume: the default log would cover all of it, and the resync after the kill would copy all of it.
         var settings = LabSettings()
         settings.volumeKeys = ", activity-log-extents: 8"
+        settings.hasPair = true
         try run.begin(settings)
         try run.startObservers()
         try run.makeFile(file, on: "node1")
@@ -60,5 +61,6 @@ public struct LabDemo {
         try run.checkFile(on: "node1", file)
         try run.compareCopies()
         run.stopObservers()
+        try WebDemo(run).tell()
     }
 }

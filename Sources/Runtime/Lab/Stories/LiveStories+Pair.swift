@@ -5,11 +5,16 @@ extension LiveStories {
     /// Two proxies behind one address.
     static func pairs() -> [LiveStory] {
         [
-            LiveStory("the proxy's machine dies: every sticky client keeps its server through the other proxy") {
+            LiveStory(
+                "the proxy's machine dies: every sticky client keeps its server through the other proxy"
+            ) {
                 run throws(LabError) in try stickyThroughDeath(run)
             },
             LiveStory("a proxy that is dead, or hangs, does not keep the address") { run throws(LabError) in
                 try deadProxy(run)
+            },
+            LiveStory("what is ordered at one proxy holds at the other, also at one that was off") {
+                run throws(LabError) in try ordersReach(run)
             },
             LiveStory("a proxy listens on an address that is elsewhere, with and without the sysctl") {
                 run throws(LabError) in try absentAddress(run)
@@ -80,6 +85,40 @@ extension LiveStories {
         try require(try run.holderOfPair() == "node1", "node2 has lowered the address")
     }
 
+    private static func ordersReach(_ run: StoryRun) throws(LabError) {
+        try run.beginPair()
+        try run.wait("node2's proxy serves as well", .seconds(10)) { () throws(LabError) -> Bool? in
+            run.daemonLines("node2").contains { $0.contains("proxy") && $0.contains("serves") } ? true : nil
+        }
+        func order(_ verb: String, _ server: String, on node: String) throws(LabError) {
+            let words = [
+                "proxy", verb, "\(LabWeb.group)/\(server)", "--settings", run.lab.directory.settings,
+            ]
+            let done = try run.lab.machine(node).run([run.lab.product] + words)
+            guard done.status == 0 else { throw LabError("\(verb) \(server) on \(node): \(done.output)") }
+            run.say("\(verb) \(server) on \(node)")
+        }
+        func waitFor(_ server: String, _ state: String, on node: String) throws(LabError) {
+            try run.wait("\(server) is '\(state)' at \(node)'s proxy", .seconds(10)) {
+                () throws(LabError) -> Bool? in
+                try run.lab.adminState(of: server, on: node) == state ? true : nil
+            }
+        }
+        try order("maintenance", "web1", on: "node1")
+        try waitFor("web1", "maintenance", on: "node2")
+        try order("ready", "web1", on: "node2")
+        try waitFor("web1", "ready", on: "node1")
+        try run.kill(["node2"])
+        try order("drain", "web2", on: "node1")
+        try run.start("node2", writing: false)
+        try waitFor("web2", "drain", on: "node2")
+        // It went on through node2's file while node1's proxy was off.
+        try run.kill(["node1"])
+        try order("ready", "web2", on: "node2")
+        try run.start("node1", writing: false)
+        try waitFor("web2", "ready", on: "node1")
+    }
+
     private static func absentAddress(_ run: StoryRun) throws(LabError) {
         try run.beginPair()
         let node = run.lab.machine("node2")
@@ -89,7 +128,8 @@ extension LiveStories {
         let sysctl = "/proc/sys/net/ipv4/ip_nonlocal_bind"
         try require(try node.run(["cat", sysctl]).output.hasPrefix("0"), "the sysctl is off")
         try require(try !holdsAddress("node2", LabWeb.address, run), "the address is on node1")
-        try run.wait("node2's proxy listens on it all the same", .seconds(5)) { () throws(LabError) -> Bool? in
+        try run.wait("node2's proxy listens on it all the same", .seconds(5)) {
+            () throws(LabError) -> Bool? in
             try listens() ? true : nil
         }
         // A server without IP_FREEBIND, as most are: what the sysctl is for.

@@ -1,4 +1,5 @@
 import Basics
+import ControlPlane
 import Glibc
 
 /// Web clients of a story, each with a log of who answered it.
@@ -27,8 +28,10 @@ struct StoryClients {
 // The pair of proxies.
 extension StoryRun {
     /// Starts a lab of the pair alone: no volume, no witness; waits until node1 has the address and a request is answered.
-    func beginPair() throws(LabError) {
+    /// `more` are lines of the settings before the groups.
+    func beginPair(more: String = "") throws(LabError) {
         var settings = LabSettings()
+        settings.more = more
         settings.hasVolume = false
         settings.hasPair = true
         _ = try lab.wipe()
@@ -39,7 +42,8 @@ extension StoryRun {
 
     /// Waits until the proxies' address is on that node.
     func waitForPair(on node: String, _ limit: Interval = .seconds(20)) throws(LabError) {
-        try wait("\(node) has the proxies' address \(LabWeb.address)", limit) { () throws(LabError) -> Bool? in
+        try wait("\(node) has the proxies' address \(LabWeb.address)", limit) {
+            () throws(LabError) -> Bool? in
             try LiveStories.holdsAddress(node, LabWeb.address, self) ? true : nil
         }
     }
@@ -52,7 +56,8 @@ extension StoryRun {
             if try LiveStories.holdsAddress(node, LabWeb.address, self) { holders.append(node) }
         }
         guard holders.count == 1 else {
-            throw LabError("the proxies' address is on \(holders.count) nodes: \(holders.joined(separator: ", "))")
+            throw LabError(
+                "the proxies' address is on \(holders.count) nodes: \(holders.joined(separator: ", "))")
         }
         return holders[0]
     }
@@ -85,10 +90,27 @@ extension StoryRun {
         for (index, log) in clients.all.enumerated() {
             let names = Set(StoryClients.answers(log, since: begin).map(\.word))
             guard names.count == 1, let name = names.first else {
-                throw LabError("client \(index + 1) was answered by \(names.sorted().joined(separator: " and "))")
+                throw LabError(
+                    "client \(index + 1) was answered by \(names.sorted().joined(separator: " and "))")
             }
             held.append(name)
         }
         return held
+    }
+}
+
+extension LabTopology {
+    /// What the operator wants of a server at a node's proxy, in the proxy's word; nil while it does not answer.
+    func adminState(of server: String, on node: String) throws(LabError) -> String? {
+        let words = [product, "proxy", "status", "--json", "--settings", directory.settings]
+        let answer = try machine(node).run(words, limit: .seconds(5))
+        guard answer.status == 0 else { return nil }
+        let status: JSONValue
+        do { status = try JSONValue.decode(Array(answer.output.utf8)) } catch { return nil }
+        let rows = status["rows"].elements
+        guard let row = rows.first(where: { $0["svname"].string == server }), let text = row["status"].string
+        else { return nil }
+        if text.hasPrefix("MAINT") { return "maintenance" }
+        return text.hasPrefix("DRAIN") ? "drain" : "ready"
     }
 }

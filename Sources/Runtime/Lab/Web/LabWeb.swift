@@ -16,7 +16,9 @@ public enum LabWeb {
     public static let package = "nginx-light"
 
     /// The group's lines in the settings, below `groups`.
-    static var groupText: String { "  \(group): { address: \(address)/24, prefer: node1, proxy: \(group) }\n" }
+    static var groupText: String {
+        "  \(group): { address: \(address)/24, prefer: node1, proxy: \(group) }\n"
+    }
 
     /// The lines of the settings after the groups. `log` is a file on each machine's own disk.
     static func proxyText(log: String) -> String {

@@ -12,11 +12,17 @@ public struct WebClient: Sendable {
         public var name: String
         /// Whether it set a cookie.
         public var setsCookie: Bool
+        /// All of its body.
+        public var body = ""
     }
 
     let server: SocketAddress
     /// Whether cookies are kept and sent.
     let keepsCookie: Bool
+    /// What is asked for.
+    public var path = "/"
+    /// A field more, without its end of line.
+    public var field: String?
     /// `NAME=VALUE` as it was set last.
     public private(set) var cookie: String?
 
@@ -31,7 +37,8 @@ public struct WebClient: Sendable {
     public mutating func ask(within limit: Interval) -> Answer? {
         let deadline = Instant.now() + limit
         let cookie = keepsCookie ? self.cookie.map { "Cookie: \($0)\r\n" } ?? "" : ""
-        let request = "GET / HTTP/1.1\r\nHost: \(server)\r\n\(cookie)Connection: close\r\n\r\n"
+        let more = field.map { $0 + "\r\n" } ?? ""
+        let request = "GET \(path) HTTP/1.1\r\nHost: \(server)\r\n\(more)\(cookie)Connection: close\r\n\r\n"
         let exchanged = Result { () throws(SystemError) in
             try Self.exchange(Array(request.utf8), with: server, deadline: deadline)
         }
@@ -82,11 +89,13 @@ public struct WebClient: Sendable {
         guard let first = lines.first, first.hasPrefix("HTTP/1."), first.count >= 12,
             let status = Int(first.dropFirst(9).prefix(3)), let end = lines.firstIndex(of: "")
         else { return nil }
-        let body = lines[(end + 1)...].joined(separator: " ")
+        let body = lines[(end + 1)...].joined(separator: "\n")
         lines.removeSubrange(end...)
         let set = lines.first { $0.lowercased().hasPrefix("set-cookie:") }
         let cookie = set.map { $0.dropFirst(11).drop { $0 == " " }.prefix { $0 != ";" } }
-        let name = body.split(separator: " ").first.map { String($0) } ?? ""
-        return (Answer(status: status, name: name, setsCookie: set != nil), cookie.map { String($0) })
+        let name = body.split(whereSeparator: \.isWhitespace).first.map { String($0) } ?? ""
+        return (
+            Answer(status: status, name: name, setsCookie: set != nil, body: body), cookie.map { String($0) }
+        )
     }
 }
