@@ -105,7 +105,9 @@ public struct VirtualDemo {
     }
 
     private func checkLock(on node: String) throws(LabError) {
-        guard try client.holdsLock(on: node) else { throw LabError("\(node) has forgotten the client's lock") }
+        guard try client.holdsLock(on: node) else {
+            throw LabError("\(node) has forgotten the client's lock")
+        }
         story.say("\(node) holds the client's lock")
     }
 
