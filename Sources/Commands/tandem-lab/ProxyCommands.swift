@@ -9,12 +9,14 @@ struct ProxyLoadCommand: ParsableCommand {
             "Mixed load on a real proxy while its servers die and return; exit 1 when a request was not honest.",
         shouldDisplay: false)
     @Option(help: "An empty directory for what is written meanwhile.") var directory: String
-    @Option(help: "Seconds of load.") var seconds: UInt64 = 180
+    @Option(help: "Seconds of load; 0: only the reloads under load.") var seconds: UInt64 = 180
     @Option(help: "Which servers die when.") var seed: UInt64 = 1
+    @Option(help: "The first of the ports of 127.0.0.1 that are used.") var port = 18280
 
     func run() throws {
         var load = ProxyLoad(
-            place: directory, product: try LabTopology.findProduct(), length: .seconds(seconds), seed: seed)
+            place: directory, product: try LabTopology.findProduct(), length: .seconds(seconds), seed: seed,
+            port: port)
         let proof = try load.run()
         proof.printLine()
         try require(proof.failed == 0)

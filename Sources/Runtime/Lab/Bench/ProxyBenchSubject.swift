@@ -45,6 +45,8 @@ struct ProxyBenchSubject: Hashable {
         """
         cluster: bench
         secret: \(place)/secret
+        state-directory: \(place)
+        run-directory: \(place)
         nodes: { node1: { address: 127.0.0.1 }, node2: { address: 127.0.0.2 } }
         witness: { address: 127.0.0.3 }
         groups: { files: { volume: { size: 64MiB, backing: \(place)/files.img } } }

@@ -44,9 +44,11 @@ final class LoadClient: Sendable {
     private let isStopped = Atomic<Bool>(false)
     /// Between two requests.
     private let pace: Interval
+    /// How often an upgraded or passed-through connection says something.
+    private let turns: UInt64
 
-    init(_ kind: LoadClientKind, ports: Ports, score: LoadScore, pace: Interval) {
-        (self.kind, self.ports, self.score, self.pace) = (kind, ports, score, pace)
+    init(_ kind: LoadClientKind, ports: Ports, score: LoadScore, pace: Interval, turns: UInt64 = 40) {
+        (self.kind, self.ports, self.score, self.pace, self.turns) = (kind, ports, score, pace, turns)
     }
 
     func stop() { isStopped.store(true, ordering: .relaxed) }
@@ -81,6 +83,8 @@ final class LoadClient: Sendable {
     }
 
     private func ask(_ id: UInt64, _ memory: inout Memory) throws(LabError) -> LoadScore.Outcome {
+        // A connection that was kept and is gone was cut, though nobody asked on it.
+        if memory.connection?.isOver == true { return .cut }
         let size = Int(id % 7) * 700 + (id % 40 == 0 ? 150_000 : 0)
         switch kind {
         case .keepAlive, .idle: return try get("length", id, size, &memory, keeps: true)
@@ -96,9 +100,8 @@ final class LoadClient: Sendable {
         }
     }
 
-    /// A kept connection that the proxy has ended meanwhile is no failure: it was idle.
     private func connection(_ memory: inout Memory, to port: Int) throws(LabError) -> LoadConnection {
-        if let open = memory.connection, !open.isOver { return open }
+        if let open = memory.connection { return open }
         let made = try LoadConnection(port: port)
         memory.connection = made
         return made
@@ -234,11 +237,11 @@ final class LoadClient: Sendable {
                     ? .refused(message.status) : .wrong("status \(message.status) to an upgrade")
             }
         }
-        return speak(connection, id, turns: 40, pause: .milliseconds(60))
+        return speak(connection, id, turns: turns, pause: .milliseconds(60))
     }
 
     private func echo(_ id: UInt64) throws(LabError) -> LoadScore.Outcome {
-        speak(try LoadConnection(port: ports.tcp), id, turns: 25, pause: .milliseconds(40))
+        speak(try LoadConnection(port: ports.tcp), id, turns: turns, pause: .milliseconds(40))
     }
 
     /// Says something and hears it again, over and over; then ends, and sees the other side end.

@@ -141,13 +141,15 @@ final class LoadOrigin: Sendable {
             return
         }
         switch words[0] {
-        case "chunked":
+        case "chunked",
+            "drip" where words[0] != "drip" || id % 2 == 1:
             guest.output += Array((head + "Transfer-Encoding: chunked\r\n\r\n").utf8)
             for start in stride(from: 0, to: body.count, by: 3000) {
                 let piece = body[start..<min(body.count, start + 3000)]
                 guest.output += Array((String(piece.count, radix: 16) + "\r\n").utf8) + piece + [13, 10]
             }
             guest.output += Array("0\r\n\r\n".utf8)
+            guest.drips = words[0] == "drip"
         case "close":
             guest.output += Array((head + "Connection: close\r\n\r\n").utf8) + body
             guest.closesAfter = true

@@ -11,23 +11,27 @@ public struct ProxyLoad {
     let product: String
     let length: Interval
     let seed: UInt64
-    let ports = LoadClient.Ports(web: 18280, sticky: 18281, tcp: 18282)
+    let ports: LoadClient.Ports
     let score = LoadScore()
     let origins: [LoadOrigin]
     let echoes: [LoadOrigin]
     var proof = ProxyProof()
+    /// How often servers that were down got nothing.
+    var silences = 0
     /// Shares of servers that came back, of what is fair: in hundredths.
     var shares: [Int] = []
     var deaths = 0
-    /// The proxy's checks: every 300 ms, down after 2 that failed, each at most 400 ms.
-    static let settle = Interval.milliseconds(2500)
+    /// The proxy's checks: every 300 ms, down after 2 that failed, each at most 1.5 s: so long because a machine with much
+    /// other work starves a server that is well.
+    static let settle = Interval.milliseconds(4500)
     static let rise = Interval.milliseconds(2500)
 
-    /// `place` is an empty directory.
-    public init(place: String, product: String, length: Interval, seed: UInt64) {
+    /// `place` is an empty directory; nine ports from `port` on are used. Without length there are only the reloads.
+    public init(place: String, product: String, length: Interval, seed: UInt64, port: Int) {
         (self.place, self.product, self.length, self.seed) = (place, product, length, seed)
-        origins = (1...4).map { LoadOrigin(name: "web\($0)", port: 18282 + $0, echoes: false) }
-        echoes = (1...2).map { LoadOrigin(name: "echo\($0)", port: 18290 + $0, echoes: true) }
+        ports = LoadClient.Ports(web: port, sticky: port + 1, tcp: port + 2)
+        origins = (1...4).map { LoadOrigin(name: "web\($0)", port: port + 2 + $0, echoes: false) }
+        echoes = (1...2).map { LoadOrigin(name: "echo\($0)", port: port + 6 + $0, echoes: true) }
     }
 
     /// Runs it all; every thread and process that it started has ended afterwards.
@@ -38,13 +42,17 @@ public struct ProxyLoad {
         let proxy = try raise()
         defer { lower(proxy) }
         let before = LoadWatch.descriptors(of: proxy.number)
-        var watch = LoadWatch(proxy)
-        let clients = LoadThreads()
-        try startClients(clients)
-        defer { clients.end() }
-        let killed = makeTrouble(proxy, &watch)
-        clients.end()
-        judge(watch, killed: killed)
+        if length > .seconds(0) {
+            var watch = LoadWatch(proxy)
+            let clients = LoadThreads()
+            defer { clients.end() }
+            try startClients(clients)
+            let killed = makeTrouble(proxy, &watch)
+            clients.end()
+            judge(watch, killed: killed)
+            judgeDescriptors(proxy, before)
+        }
+        try reloadUnderLoad(proxy)
         judgeDescriptors(proxy, before)
         return proof
     }
@@ -65,15 +73,18 @@ public struct ProxyLoad {
 
     // The proxy.
 
-    var settingsText: String {
+    /// `settings` without a server is what a reload is given.
+    func settingsText(without absent: String = "") -> String {
         func servers(_ list: [LoadOrigin]) -> String {
             list.map { "\($0.name): 127.0.0.1:\($0.port)" }.joined(separator: ", ")
         }
-        let check = "check: { http: /health, interval: 300ms, timeout: 400ms, rise: 2, fall: 2 }"
+        let check = "check: { http: /health, interval: 300ms, timeout: 1500ms, rise: 2, fall: 2 }"
         let times = "timeouts: { server: 3s, head: 3s, idle: 5s, client: 5s, tunnel: 8s, connect: 2s }"
         return """
             cluster: load
             secret: \(place)/secret
+            state-directory: \(place)/state
+            run-directory: \(place)/run
             nodes: { node1: { address: 127.0.0.1 }, node2: { address: 127.0.0.2 } }
             witness: { address: 127.0.0.3 }
             groups: { files: { volume: { size: 64MiB, backing: \(place)/files.img } } }
@@ -83,7 +94,7 @@ public struct ProxyLoad {
                 log: \(place)/access.log
                 \(check)
                 \(times)
-                servers: { \(servers(origins)) }
+                servers: { \(servers(origins.filter { $0.name != absent })) }
               sticky:
                 listen: 127.0.0.1:\(ports.sticky)
                 log: \(place)/access.log
@@ -95,7 +106,7 @@ public struct ProxyLoad {
                 listen: 127.0.0.1:\(ports.tcp)
                 mode: tcp
                 log: \(place)/access.log
-                check: { interval: 300ms, timeout: 400ms, rise: 2, fall: 2 }
+                check: { interval: 300ms, timeout: 1500ms, rise: 2, fall: 2 }
                 \(times)
                 servers: { \(servers(echoes)) }
 
@@ -107,7 +118,8 @@ public struct ProxyLoad {
         let made = try ChildProcess.run([product, "secret", "--out", place + "/secret"])
         guard made.status == 0 else { throw LabError("tandem secret: \(made.output)") }
         let file = place + "/settings.yaml"
-        try TextFile.write(settingsText, to: file)
+        for name in ["state", "run"] { try TextFile.makeDirectory("\(place)/\(name)") }
+        try TextFile.write(settingsText(), to: file)
         let log = place + "/proxy.log"
         let number = try ChildProcess.start(
             [product, "proxy", "--settings", file], output: .file(log))
@@ -126,7 +138,7 @@ public struct ProxyLoad {
             return true
         }
         // Those kept connections are gone after the idle time, and every server is up.
-        guard serves == true else {
+        guard serves == true, process.lives else {
             lower(process)
             throw LabError("the proxy does not serve: \(TextFile.read(log) ?? "")")
         }
@@ -157,7 +169,7 @@ public struct ProxyLoad {
     // The verdict.
 
     private mutating func judge(_ watch: LoadWatch, killed: Bool) {
-        report()
+        report(score)
         let tallies = score.tallies.values
         let all = tallies.reduce(0) { $0 + $1.all }
         for finding in score.findings.prefix(20) { ProxyProof.say("  \(finding)") }
@@ -172,6 +184,8 @@ public struct ProxyLoad {
             score.tallies.count == LoadClientKind.allCases.count
                 && tallies.allSatisfy { $0.answered + $0.left > 0 },
             "every kind of client was answered")
+        proof.check(
+            silences > 0, "a server that was down got no request after its checks failed, \(silences) times")
         if shares.isEmpty {
             proof.check(false, "a server came back")
         } else {
@@ -189,7 +203,7 @@ public struct ProxyLoad {
         )
     }
 
-    func report() {
+    func report(_ score: LoadScore) {
         func pad(_ text: String, _ width: Int) -> String {
             text + String(repeating: " ", count: max(0, width - text.count))
         }
