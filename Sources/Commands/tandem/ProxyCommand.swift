@@ -13,7 +13,8 @@ struct ProxyCommand: ParsableCommand {
             """,
         subcommands: [
             Run.self, ProxyStatusCommand.self, ProxyDrainCommand.self, ProxyMaintenanceCommand.self,
-            ProxyReadyCommand.self, ProxyWeightCommand.self, ProxyReloadCommand.self,
+            ProxyReadyCommand.self, ProxyWeightCommand.self, ProxyReloadCommand.self, ProxyLogCommand.self,
+            ProxyExplainCommand.self,
         ],
         defaultSubcommand: Run.self)
 
