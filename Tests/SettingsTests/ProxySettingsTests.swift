@@ -153,8 +153,8 @@ struct ProxySettingsTests {
             ),
             (
                 "web1: 192.168.56.21:80", "web1: web1_example.com:80",
-                "t.yaml:19:22: 'proxies.web.servers.web1' must be an"
-                    + " address and port, such as 192.168.56.21:80, found 'web1_example.com:80'"
+                "t.yaml:19:22: 'proxies.web.servers.web1' must be an address or name"
+                    + " and a port, such as 192.168.56.21:80, found 'web1_example.com:80'"
             ),
             (
                 "weight: 50", "weight: 500",
