@@ -202,6 +202,7 @@ struct StatisticsTests {
             return keep.box.withLock { $0 ?? nil }
         }
         let sentences = try #require(try told("web", 256))
+        try #require(sentences.count >= 4)
         #expect(sentences[0].contains(" web: 127.0.0.1:"))
         #expect(sentences[0].contains(" -> web1; no cookie, so: its turn in roundrobin among 2 servers"))
         #expect(sentences[1].contains(" -> web1; its cookie is valid"))

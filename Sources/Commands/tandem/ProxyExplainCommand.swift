@@ -1,8 +1,5 @@
 import ArgumentParser
-import Basics
 import ControlPlane
-import ProxyRuntime
-import Settings
 
 /// Why requests went where they went.
 struct ProxyExplainCommand: ParsableCommand {
@@ -11,10 +8,10 @@ struct ProxyExplainCommand: ParsableCommand {
         abstract: "Print the last choices of a server, each with its reason.",
         discussion: "256 choices are kept of each proxy.")
 
-    @OptionGroup var place: PlaceOptions
+    @OptionGroup var proxy: ProxyPlace
 
     @Argument(help: "The proxy; all of them when none is named.")
-    var proxy: String?
+    var name: String?
 
     @Option(name: .shortAndLong, help: "Choices at most.")
     var number = 20
@@ -24,11 +21,7 @@ struct ProxyExplainCommand: ParsableCommand {
     }
 
     func run() throws {
-        let path = ProxyProcess.controlSocketPath(try place.load())
-        let request = ControlRequest(
-            verb: "explain", arguments: ["\(number)"] + [proxy].compactMap(\.self))
-        let reply = try ControlClient.call(path, request, deadline: Clock.now() + .seconds(5))
-        guard reply.isOK else { throw Refusal(description: reply.message) }
+        let reply = try proxy.ask("explain", ["\(number)"] + [name].compactMap(\.self))
         for sentence in reply.body.elements { print(sentence.string ?? "") }
     }
 }

@@ -1,9 +1,6 @@
 import ArgumentParser
-import Basics
 import ControlPlane
 import Glibc
-import ProxyRuntime
-import Settings
 
 /// The last lines of the proxies' access logs.
 struct ProxyLogCommand: ParsableCommand {
@@ -15,7 +12,7 @@ struct ProxyLogCommand: ParsableCommand {
     /// Between two looks while it follows.
     private static let pause: UInt32 = 250_000
 
-    @OptionGroup var place: PlaceOptions
+    @OptionGroup var proxy: ProxyPlace
 
     @Option(name: .shortAndLong, help: "Lines at most.")
     var number = 100
@@ -28,18 +25,15 @@ struct ProxyLogCommand: ParsableCommand {
     }
 
     func run() throws {
-        let path = ProxyProcess.controlSocketPath(try place.load())
         var arguments = ["last", "\(number)"]
         while true {
-            let request = ControlRequest(verb: "log", arguments: arguments)
-            let reply = try ControlClient.call(path, request, deadline: Clock.now() + .seconds(5))
-            guard reply.isOK else { throw Refusal(description: reply.message) }
-            if let missed = reply.body["missed"].integer, missed > 0 {
+            let body = try proxy.ask("log", arguments).body
+            if let missed = body["missed"].integer, missed > 0 {
                 print("... \(missed) lines came faster than they were read")
             }
-            for line in reply.body["lines"].elements { print(line.string ?? "") }
+            for line in body["lines"].elements { print(line.string ?? "") }
             fflush(nil)
-            guard follow, let next = reply.body["next"].integer else { return }
+            guard follow, let next = body["next"].integer else { return }
             arguments = ["from", "\(next)"]
             usleep(Self.pause)
         }

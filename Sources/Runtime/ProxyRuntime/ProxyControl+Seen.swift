@@ -1,5 +1,4 @@
 import ControlPlane
-import Settings
 
 // What is asked of the past: the last lines and the last choices.
 extension ProxyControl {
