@@ -4,6 +4,7 @@ import ControlPlane
 import LinuxSystem
 import ProxyRuntime
 import Synchronization
+import Telemetry
 import Testing
 
 @Suite("the proxy between real sockets: new settings")
@@ -208,6 +209,44 @@ struct ReloadTests {
         #expect(try stage.row("web1")["stot"].integer == 1)
         #expect(try stage.row("web2")["stot"].integer == 1)
         try stage.await("left", "web2") { _ in stage.servers[0].ended.withLock { $0 } == 2 }
+    }
+
+    @Test(
+        "a name without an address is a state of its server, and ends when it has one; a new address is taken over"
+    )
+    func names() throws {
+        let names = KnownNames()
+        let stage = try Stage(servers: 2, names: names) { configuration in
+            let port = configuration.servers[1].address.port
+            configuration.servers[1] = .init(rules: .init(name: "named"), host: "web.test", port: port)
+            configuration.check = .tcp
+            configuration.health = ServerHealth.Rules(
+                interval: .milliseconds(100), fastInterval: .milliseconds(100), rise: 1, fall: 2)
+        }
+        try stage.await("status", "") { body in
+            body["rows"].elements.contains { $0["status"].string == "MAINT (resolution)" }
+        }
+        #expect(try stage.row("named")["addr"].string?.hasPrefix("web.test:") == true)
+        let client = try stage.client()
+        for _ in 0..<3 { #expect(try client.get("/name").body == "web1") }
+        let address = stage.servers[1].address
+        names.known.withLock { $0["web.test"] = [address.with(port: 0)] }
+        try stage.await("status", "") { body in
+            body["rows"].elements.contains {
+                $0["svname"].string == "named" && $0["status"].string?.hasPrefix("UP") == true
+            }
+        }
+        #expect(try stage.row("named")["addr"].string == "\(address)")
+        #expect(try Set((0..<4).map { _ in try client.get("/name").body }) == ["web1", "web2"])
+        // Forgotten by the name server: its checks pass, so it goes on. A reload keeps it as it is, too.
+        names.known.withLock { $0 = [:] }
+        try stage.reloaded { $0.queueLimit = 3 }
+        #expect(try stage.row("named")["status"].string?.hasPrefix("UP") == true)
+        #expect(try Set((0..<4).map { _ in try client.get("/name").body }) == ["web1", "web2"])
+        #expect(
+            stage.journal.events().map(\.name).filter { $0.hasPrefix("name-") } == [
+                "name-unresolved", "name-resolved",
+            ])
     }
 
     @Test(

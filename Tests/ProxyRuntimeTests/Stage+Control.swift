@@ -104,3 +104,10 @@ final class RunningStore {
 
     deinit { store.stop() }
 }
+
+/// A name server of the test's own.
+final class KnownNames: Sendable {
+    let known = Mutex<[String: [SocketAddress]]>([:])
+
+    func addresses(of host: String) -> [SocketAddress] { known.withLock { $0[host] ?? [] } }
+}

@@ -35,6 +35,7 @@ final class Stage {
 
     init(
         servers count: Int = 2, echoesOnly: Bool = false, store: ProxyAdminStore? = nil,
+        names: KnownNames? = nil,
         _ change: (inout ProxyConfiguration) -> Void = { _ in }
     ) throws {
         servers = try (1...count).map { try LittleServer("web\($0)", echoesOnly: echoesOnly) }
@@ -49,7 +50,9 @@ final class Stage {
         let page = StatisticsConfiguration(
             listen: listen, user: "admin", password: "s3cret", refresh: 5,
             key: [UInt8](repeating: 9, count: 16))
-        let proxy = try ProxyServer([configuration], statistics: page, store: store, journal: journal)
+        let proxy = try ProxyServer(
+            [configuration], statistics: page, store: store, journal: journal,
+            lookup: { names?.addresses(of: $0) ?? [] })
         let threads = ThreadBox()
         for server in servers {
             threads.all.append(.init(try SystemThread(name: server.name) { server.run() }))

@@ -55,6 +55,25 @@ struct ProxySettingsTests {
         #expect(messages("cluster: lab").contains { $0.contains("'groups' is missing") })
     }
 
+    @Test("may name a server's machine, if they check it")
+    func names() throws {
+        func read(_ place: String, _ more: String = "") throws -> Settings {
+            let text = "proxies: { web: { listen: '0.0.0.0:80', servers: { a: '\(place)' }\(more) } }"
+            return try Settings.parse(text: text, file: "t.yaml")
+        }
+        let endpoint = try read("web-1.lab.example:8080").proxies[0].servers[0].endpoint
+        #expect(
+            endpoint == .name("web-1.lab.example", port: 8080) && "\(endpoint)" == "web-1.lab.example:8080")
+        for wrong in [
+            "web_1:80", "-web:80", "web", "web:0", "web:65536", "10.0.0.256:80", "web..a:80", "::1:80",
+        ] {
+            #expect(throws: SettingsError.self) { try read(wrong) }
+        }
+        let error = #expect(throws: SettingsError.self) { try read("web:80", ", check: none") }
+        #expect(
+            error?.problems.first?.message.contains("needs a check to tell when it has no address") == true)
+    }
+
     @Test("may write their log to syslog, here or on another machine")
     func syslog() throws {
         let log = { (word: String) in
@@ -133,9 +152,9 @@ struct ProxySettingsTests {
                     + " cookie is part of a request; for TCP write 'balance: source'"
             ),
             (
-                "web1: 192.168.56.21:80", "web1: web1.example.com:80",
-                "t.yaml:19:22: 'proxies.web.servers.web1' must be an"
-                    + " address and port, such as 192.168.56.21:80, found 'web1.example.com:80'"
+                "web1: 192.168.56.21:80", "web1: web1_example.com:80",
+                "t.yaml:19:22: 'proxies.web.servers.web1' must be an address or name"
+                    + " and a port, such as 192.168.56.21:80, found 'web1_example.com:80'"
             ),
             (
                 "weight: 50", "weight: 500",

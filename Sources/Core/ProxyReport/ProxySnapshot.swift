@@ -134,7 +134,7 @@ extension ProxySnapshot.Server {
         if admin == .maintenance { return "MAINT" }
         switch health {
         case .checking: return "DOWN (checking)"
-        case .unresolved: return "DOWN (unresolved)"
+        case .unresolved: return "MAINT (resolution)"
         case .down: return streak > 0 ? "DOWN \(streak)/\(rules.rise)" : "DOWN"
         case .up:
             if admin == .drain || weight == 0 { return "DRAIN" }

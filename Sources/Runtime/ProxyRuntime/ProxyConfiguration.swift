@@ -18,10 +18,23 @@ public struct ProxyConfiguration: Sendable {
         public var rules: BackendPool.ServerRules
         public var address: SocketAddress
 
+        /// The name whose address is looked up; nil for a server that is written as an address. Then `address` is its port.
+        public var host: String?
+
         public init(rules: BackendPool.ServerRules, address: SocketAddress) {
             self.rules = rules
             self.address = address
         }
+
+        /// A server by its name; its proxy has checks.
+        public init(rules: BackendPool.ServerRules, host: String, port: UInt16) {
+            self.rules = rules
+            self.host = host
+            address = .unspecified(port: port)
+        }
+
+        /// As the settings have it: the same server where this is the same.
+        var origin: String { host.map { "\($0):\(address.port)" } ?? "\(address)" }
     }
 
     /// What a check asks.

@@ -2,6 +2,7 @@ import Balancing
 import Basics
 import LinuxSystem
 import ProxyReport
+import Telemetry
 
 /// One proxy at work: its listener, its pool of servers, the idle connections to them, and its checks.
 ///
@@ -10,7 +11,15 @@ import ProxyReport
 final class ProxyFrontend: ProxySocketOwner, ProxyAcceptor {
     /// A server's place: what is known of it beside the pool.
     struct Server {
-        var address: SocketAddress
+        /// Nil while the name has none.
+        var address: SocketAddress?
+        /// As the settings have it.
+        let origin: String
+        /// The name that is looked up, and its port; nil for an address.
+        let host: (name: String, port: UInt16)?
+        var isLookedUp = false
+        /// When it is looked up next.
+        var nextLookup = Instant(nanoseconds: 0)
         /// The name as the log has it.
         var text: [UInt8]
         /// The value of Set-Cookie that keeps a client on it.
@@ -20,6 +29,9 @@ final class ProxyFrontend: ProxySocketOwner, ProxyAcceptor {
         /// When it was last given something, or was done with it.
         var lastUse: Instant
     }
+
+    /// Between two lookups of a name that has an address; one that has none is looked up with each check.
+    static let lookupInterval = Interval.seconds(10)
 
     private(set) var configuration: ProxyConfiguration
     /// Counts the settings: who keeps something made of them compares.
@@ -65,7 +77,9 @@ final class ProxyFrontend: ProxySocketOwner, ProxyAcceptor {
 
     private func server(_ server: ProxyConfiguration.Server, at place: Int) -> Server {
         Server(
-            address: server.address, text: Array(server.rules.name.utf8), setCookie: setCookieText(place),
+            address: server.host == nil ? server.address : nil, origin: server.origin,
+            host: server.host.map { ($0, server.address.port) }, text: Array(server.rules.name.utf8),
+            setCookie: setCookieText(place),
             lastUse: loop.now)
     }
 
@@ -101,7 +115,7 @@ final class ProxyFrontend: ProxySocketOwner, ProxyAcceptor {
 
     /// Begins a connection to a server; nil when the kernel refuses at once.
     func connect(to server: Int, owner: any ProxySocketOwner, patience: Interval) -> ProxySocket? {
-        let address = servers[server].address
+        guard let address = servers[server].address else { return nil }
         do throws(SystemError) {
             let socket = ProxySocket(
                 try SocketStream.connecting(to: address), peer: address, scratch: loop.scratch)
@@ -157,7 +171,7 @@ extension ProxyFrontend {
             BackendPool.Arrival(
                 rules: server.rules,
                 place: before.first {
-                    pool.servers[$0].rules.name == server.rules.name && servers[$0].address == server.address
+                    pool.servers[$0].rules.name == server.rules.name && servers[$0].origin == server.origin
                 })
         }
         let grants = pool.reload(
@@ -236,10 +250,60 @@ extension ProxyFrontend {
 extension ProxyFrontend {
     /// Begins the checks that are due.
     func checkServers() {
-        for server in pool.order where pool.servers[server].health.nextCheck <= loop.now {
+        for server in pool.order {
+            let isDue = pool.servers[server].health.nextCheck <= loop.now
+            lookUp(server, isDue: isDue)
+            guard isDue else { continue }
             pool.checkBegan(of: server)
-            HealthProbe(self, server).start()
+            // Of a name without an address the lookup is the check.
+            if servers[server].address != nil { HealthProbe(self, server).start() }
         }
+    }
+
+    private func lookUp(_ server: Int, isDue: Bool) {
+        guard let host = servers[server].host, !servers[server].isLookedUp else { return }
+        guard servers[server].nextLookup <= loop.now || isDue && servers[server].address == nil else {
+            return
+        }
+        servers[server].isLookedUp = true
+        servers[server].nextLookup = loop.now + Self.lookupInterval
+        loop.resolver.ask(host.name)
+    }
+
+    /// A name was looked up. One that had an address keeps it when it has none now, as long as its checks pass.
+    func resolved(_ host: String, _ found: [SocketAddress]) {
+        for server in pool.order where servers[server].isLookedUp && servers[server].host?.name == host {
+            servers[server].isLookedUp = false
+            guard let port = servers[server].host?.port else { continue }
+            let old = servers[server].address
+            let addresses = found.map { $0.with(port: port) }
+            guard let new = addresses.first(where: { $0 == old }) ?? addresses.first else {
+                if old == nil { didNotResolve(server) }
+                continue
+            }
+            guard new != old else { continue }
+            servers[server].address = new
+            dropIdle(server)
+            loop.journal.record(
+                "name-resolved",
+                ["server": "\(configuration.name)/\(pool.servers[server].rules.name)", "address": new])
+            if old == nil { HealthProbe(self, server).start() }
+        }
+    }
+
+    private func didNotResolve(_ server: Int) {
+        let result = pool.didNotResolve(server, at: loop.now)
+        if result.changed {
+            traffic.stateChanged(of: server, in: pool, at: loop.now)
+            loop.journal.record(
+                "name-unresolved", level: .warning,
+                [
+                    "server": "\(configuration.name)/\(pool.servers[server].rules.name)",
+                    "name": servers[server].host?.name ?? "",
+                ])
+        }
+        loop.deliver(result.grants)
+        loop.refuse(result.refused)
     }
 
     func checked(_ server: Int, _ check: CheckResult) {
@@ -274,6 +338,7 @@ extension ProxyFrontend {
             method: configuration.balance, isTCP: configuration.mode == .tcp,
             cookie: configuration.cookieName, rules: configuration.healthRules,
             queueLimit: configuration.queueLimit, clientCount: clientCount, traffic: traffic, pool: pool,
-            addresses: servers.map { "\($0.address)" }, idle: servers.map(\.idle.count))
+            addresses: servers.map { $0.address.map { "\($0)" } ?? $0.origin },
+            idle: servers.map(\.idle.count))
     }
 }

@@ -31,6 +31,7 @@ final class ProxyLoop {
     var tokens: [ObjectIdentifier: UInt64] = [:]
     let orders: ProxyOrders
     let ring: LogRing
+    let resolver: ProxyResolver
     private let write: ([UInt8]) -> Void
     var logs: [ProxyConfiguration.Log: AccessLog] = [:]
     private var dates = HTTPDate()
@@ -48,14 +49,14 @@ final class ProxyLoop {
 
     init(
         _ plan: ProxyPlan, listeners: [ProxyListener], orders: ProxyOrders,
-        ring: LogRing, admin: ProxyAdmin, store: ProxyAdminStore?, journal: Journal,
+        resolver: ProxyResolver, ring: LogRing, admin: ProxyAdmin, store: ProxyAdminStore?, journal: Journal,
         log write: @escaping ([UInt8]) -> Void
     ) throws(SystemError) {
         poll = try EventPoll()
         now = Instant.now()
         startedAt = now
-        (self.orders, self.ring, self.write, self.admin, self.store, self.journal) = (
-            orders, ring, write, admin, store, journal
+        (self.orders, self.resolver, self.ring, self.write, self.admin, self.store, self.journal) = (
+            orders, resolver, ring, write, admin, store, journal
         )
         try poll.add(orders.wake.descriptor.raw, token: 0)
         for (configuration, listener) in zip(plan.proxies, listeners) {
@@ -164,6 +165,8 @@ final class ProxyLoop {
             case .ask(let request, let reply): answer(request, reply)
             case .reload(let plan, let reply):
                 reply(Result { () throws(ProxyError) in try reload(plan) })
+            case .resolved(let host, let found):
+                for frontend in frontends { frontend.resolved(host, found) }
             case .look(let reply): reply(snapshot())
             case .explain(let proxy, let count, let reply): reply(explain(proxy, count))
             }

@@ -13,6 +13,8 @@ final class ProxyOrders: Sendable {
         /// A request of the control socket.
         case ask(ControlRequest, @Sendable (ControlReply) -> Void)
         case reload(ProxyPlan, @Sendable (Result<ProxyAddresses, ProxyError>) -> Void)
+        /// What a name has for addresses now.
+        case resolved(host: String, [SocketAddress])
         case look(@Sendable (ProxySnapshot) -> Void)
         case explain(proxy: String?, count: Int, @Sendable ([String]?) -> Void)
     }

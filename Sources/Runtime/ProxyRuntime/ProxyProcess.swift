@@ -93,12 +93,14 @@ public enum ProxyProcess {
             SocketAddress(host: "\(endpoint.address)", port: endpoint.port)
         }
         guard let listen = address(proxy.listen) else { return nil }
-        let servers = proxy.servers.compactMap { server in
-            address(server.endpoint).map {
-                ProxyConfiguration.Server(
-                    rules: BackendPool.ServerRules(
-                        name: server.name, weight: server.weight, isBackup: server.isBackup,
-                        limit: server.limit), address: $0)
+        let servers = proxy.servers.compactMap { server -> ProxyConfiguration.Server? in
+            let rules = BackendPool.ServerRules(
+                name: server.name, weight: server.weight, isBackup: server.isBackup, limit: server.limit)
+            switch server.endpoint {
+            case .address(let endpoint):
+                return address(endpoint).map { ProxyConfiguration.Server(rules: rules, address: $0) }
+            case .name(let host, let port):
+                return ProxyConfiguration.Server(rules: rules, host: host, port: port)
             }
         }
         var configuration = ProxyConfiguration(

@@ -12,16 +12,18 @@ public final class ProxyServer: Sendable {
     private let listeners: Mutex<[ProxyListener]>
     private let addresses: Mutex<ProxyAddresses>
     private let orders: ProxyOrders
+    private let resolver: ProxyResolver
     private let store: ProxyAdminStore?
     private let journal: Journal
     /// The last lines of the access logs.
     public let ring = LogRing()
 
     /// Listens for all of them, or for none. What the operator wants of servers is kept in `store`, which runs on a
-    /// thread of its own, and read from there.
+    /// thread of its own, and read from there. `lookup` tells the addresses of a server's name, on a thread of its own.
     public init(
         _ configurations: [ProxyConfiguration], statistics page: StatisticsConfiguration? = nil,
-        store: ProxyAdminStore? = nil, journal: Journal = Journal(logger: nil)
+        store: ProxyAdminStore? = nil, journal: Journal = Journal(logger: nil),
+        lookup: @escaping @Sendable (String) -> [SocketAddress] = { NameLookup.addresses(of: $0) }
     ) throws(ProxyError) {
         plan = ProxyPlan(proxies: configurations, statistics: page)
         self.store = store
@@ -48,7 +50,12 @@ public final class ProxyServer: Sendable {
         }
         self.listeners = Mutex(listeners)
         self.addresses = Mutex(addresses)
-        do throws(SystemError) { orders = try ProxyOrders() } catch { throw .system(error) }
+        do throws(SystemError) {
+            orders = try ProxyOrders()
+            resolver = try ProxyResolver(lookup, orders: orders)
+        } catch {
+            throw .system(error)
+        }
     }
 
     /// Where a proxy listens, with the port that the kernel chose; nil when there is none of that name.
@@ -65,10 +72,12 @@ public final class ProxyServer: Sendable {
             defer { listeners = [] }
             return listeners
         }
+        defer { resolver.stop() }
         let admin = store?.load(journal: journal) ?? ProxyAdmin()
         do throws(SystemError) {
             try ProxyLoop(
-                plan, listeners: listeners, orders: orders, ring: ring, admin: admin, store: store,
+                plan, listeners: listeners, orders: orders, resolver: resolver, ring: ring, admin: admin,
+                store: store,
                 journal: journal, log: log
             ).run()
         } catch {

@@ -21,10 +21,25 @@ extension Settings {
             }
         }
 
+        /// Where a server is.
+        public enum Place: Sendable, Equatable, CustomStringConvertible {
+            case address(Endpoint)
+            /// A name that is looked up while the proxy runs.
+            case name(String, port: UInt16)
+
+            /// As it is written.
+            public var description: String {
+                switch self {
+                case .address(let endpoint): "\(endpoint)"
+                case .name(let host, let port): "\(host):\(port)"
+                }
+            }
+        }
+
         /// One server behind it.
         public struct Server: Sendable, Equatable {
             public var name: String
-            public var endpoint: Endpoint
+            public var endpoint: Place
             /// 0 ... 256; 0 gets nobody new.
             public var weight: Int
             public var isBackup: Bool

@@ -48,10 +48,19 @@ extension SettingsReader {
                 place(section.path(of: "send-proxy")),
                 "'send-proxy' needs 'mode: tcp'; in HTTP mode X-Forwarded-For tells the client's address")
         }
+        let servers = servers(in: section)
+        let check = check(in: section, mode: mode)
+        for server in servers where check.kind == .none {
+            guard case .name = server.endpoint else { continue }
+            note(
+                place(section.path(of: "servers.\(server.name)")),
+                "'\(section.path(of: "servers.\(server.name)"))' is a name, \(server.endpoint), which needs a check to"
+                    + " tell when it has no address; write an address, or another 'check' than none")
+        }
         return Settings.Proxy(
             name: name, listen: listen, mode: mode,
             balance: word("balance", in: section, otherwise: .roundrobin), sticky: sticky,
-            cookie: cookie(in: section), servers: servers(in: section), check: check(in: section, mode: mode),
+            cookie: cookie(in: section), servers: servers, check: check,
             timeouts: timeouts(in: section),
             queue: number("queue", in: section, range: 0...100_000, otherwise: 128),
             sendsProxyLine: sendsProxyLine, log: accessLog(in: section))
@@ -95,6 +104,31 @@ extension SettingsReader {
         return Settings.Proxy.Endpoint(address: address, port: port)
     }
 
+    /// An address and port, or the name of a machine and a port. What begins like an address is no name.
+    private mutating func serverPlace(
+        _ node: YamlNode, _ path: String, expected: String
+    ) -> Settings.Proxy.Place? {
+        if case .scalar(let text) = node.value, let colon = text.lastIndex(of: ":"),
+            text[..<colon].contains(where: { $0.isASCII && $0.isLetter }), Self.isHostName(text[..<colon]),
+            let port = UInt16(text[text.index(after: colon)...]), port > 0
+        {
+            return .name(String(text[..<colon]), port: port)
+        }
+        return endpoint(node, path, expected: expected).map { .address($0) }
+    }
+
+    /// RFC 1123 2.1: labels of letters, digits and hyphens, joined by dots.
+    private static func isHostName(_ text: Substring) -> Bool {
+        guard text.utf8.count <= 253 else { return false }
+        return text.split(separator: ".", omittingEmptySubsequences: false).allSatisfy { label in
+            (1...63).contains(label.utf8.count) && label.first != "-" && label.last != "-"
+                && label.utf8.allSatisfy {
+                    $0 == 0x2D || (0x30...0x39).contains($0) || (0x41...0x5A).contains($0)
+                        || (0x61...0x7A).contains($0)
+                }
+        }
+    }
+
     private mutating func cookie(in section: Section) -> String {
         guard let node = section.entries["cookie"] else { return "TANDEM" }
         let path = section.path(of: "cookie")
@@ -125,15 +159,15 @@ extension SettingsReader {
     }
 
     private mutating func server(_ name: String, _ node: YamlNode, path: String) -> Settings.Proxy.Server? {
-        let expected = "an address and port, such as 192.168.56.21:80"
+        let expected = "an address or name and a port, such as 192.168.56.21:80"
         guard case .map = node.value else {
-            return endpoint(node, path, expected: expected).map {
+            return serverPlace(node, path, expected: expected).map {
                 Settings.Proxy.Server(name: name, endpoint: $0, weight: 100, isBackup: false)
             }
         }
         guard let section = section(node, path: path, keys: Self.serverKeys),
             let addressNode = required("address", in: section, expected: expected),
-            let endpoint = endpoint(addressNode, section.path(of: "address"), expected: expected)
+            let endpoint = serverPlace(addressNode, section.path(of: "address"), expected: expected)
         else { return nil }
         let isLimited = section.entries["maxconn"] != nil
         let limit = number("maxconn", in: section, range: 1...1_000_000, otherwise: 1)

@@ -35,6 +35,11 @@ public struct SocketAddress: Sendable, Hashable {
         self.init(host: String(host), port: port)
     }
 
+    /// 0.0.0.0: no machine's.
+    public static func unspecified(port: UInt16) -> SocketAddress {
+        SocketAddress(bytes: [0, 0, 0, 0], port: port)
+    }
+
     /// The same address with another port.
     public func with(port: UInt16) -> SocketAddress { SocketAddress(bytes: bytes, port: port) }
 
