@@ -43,11 +43,11 @@ public struct LabDemo {
         try run.waitForWrites(300, on: "node2")
         run.noteOutage(since: killed, "node1 was killed: the client was without an answer")
 
-        let writesBefore = run.acknowledged
+        let writtenBefore = try run.bytesWritten(on: "node2")
         let before = ["node2"].compactMap { lab.status(of: $0) }
         try run.start("node1", writing: false)
         try run.waitSettled()
-        try run.noteResync(before: before, writes: run.acknowledged - writesBefore)
+        try run.noteResync(before: before, written: try run.bytesWritten(on: "node2") - writtenBefore)
         try run.stopWriters()
 
         let switched = LabClock.now()

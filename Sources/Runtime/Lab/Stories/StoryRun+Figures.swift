@@ -34,17 +34,34 @@ extension StoryRun {
     /// Notes what the resync sent, and requires that it is no more than it had to: what was dirty before the heal,
     /// the extents of the activity logs, and what the writers have written since (`writes` blocks, counted after).
     public func noteResync(before: [StoryStatus], writes: Int) throws(LabError) {
+        // Each writer had one write under way when they were counted.
+        try noteResync(before: before, written: UInt64(writes + 2 * shares) * UInt64(StampedBlock.size))
+    }
+
+    /// The same, where what was written since is known in bytes: a file system writes more than its files.
+    func noteResync(before: [StoryStatus], written: UInt64) throws(LabError) {
         let after = ["node1", "node2"].compactMap { lab.status(of: $0) }
         let sent = after.map(\.resyncBytesSent).reduce(0, +)
         let dirty = before.map(\.dirtyBytes).max() ?? 0
         let logged = after.map(\.loggedBytes).max() ?? 0
         note(
-            "resync sent \(sent) bytes; dirty before the heal \(dirty) bytes, logged extents \(logged) bytes")
-        // Each writer had one write under way when they were counted.
-        let most = dirty + logged + UInt64(writes + 2 * shares) * UInt64(StampedBlock.size)
+            "resync sent \(sent) bytes; dirty before the heal \(dirty) bytes, logged extents \(logged) bytes,"
+                + " written since at most \(written) bytes")
+        let most = dirty + logged + written
         guard sent <= most else {
             throw LabError("the resync sent \(sent) bytes; at most \(most) may differ")
         }
+    }
+
+    /// Bytes that were written to the volume's device on a node since it was attached, as the kernel counts them.
+    func bytesWritten(on node: String) throws(LabError) -> UInt64 {
+        let link = LabSettings.device
+        let counted = try lab.machine(node).run(
+            ["sh", "-c", "awk -v d=$(basename $(readlink -f \(link))) '$3 == d { print $10 }' /proc/diskstats"])
+        guard let sectors = UInt64(counted.output.prefix { $0.isNumber }) else {
+            throw LabError("how much was written to \(link) on \(node)? \(counted.output)")
+        }
+        return sectors * 512
     }
 
     /// Requires that no thread of a node waits in the kernel without end (state D).
