@@ -167,7 +167,7 @@ extension NodeGroupLoop {
         if !could { eligibleSince = nil } else if eligibleSince == nil { eligibleSince = now }
         var isEligible = could
         if let since = eligibleSince, group.prefer == context.node.peer, now < since + Self.courtesy,
-            isPeerHeard, peerSign?.isHeld == false
+            isPeerHeard, peerSign?.isHeld == false, peerSign?.isBlocked == false
         {
             isEligible = false
         }

@@ -66,6 +66,7 @@ extension LiveStories {
         try run.waitForAnswers(10, of: clients, since: LabClock.now())
         var outage = clients.longestSilence(from: begin, to: LabClock.now())
         run.note("proxy killed: the longest that a client was without an answer: \(outage.text)")
+        try require(outage < .seconds(4), "no client was without an answer for 4 s")
         try require(try run.holderOfPair() == "node2", "node1 has lowered the address")
 
         try run.lab.startProxy("node1")
@@ -82,6 +83,7 @@ extension LiveStories {
         try run.waitForAnswers(10, of: clients, since: LabClock.now())
         outage = clients.longestSilence(from: begin, to: LabClock.now())
         run.note("proxy stopped: the longest that a client was without an answer: \(outage.text)")
+        try require(outage < .seconds(5), "no client was without an answer for 5 s")
         try require(try run.holderOfPair() == "node1", "node2 has lowered the address")
     }
 
