@@ -57,7 +57,10 @@ extension StoryRun {
     func bytesWritten(on node: String) throws(LabError) -> UInt64 {
         let link = LabSettings.device
         let counted = try lab.machine(node).run(
-            ["sh", "-c", "awk -v d=$(basename $(readlink -f \(link))) '$3 == d { print $10 }' /proc/diskstats"])
+            [
+                "sh", "-c",
+                "awk -v d=$(basename $(readlink -f \(link))) '$3 == d { print $10 }' /proc/diskstats",
+            ])
         guard let sectors = UInt64(counted.output.prefix { $0.isNumber }) else {
             throw LabError("how much was written to \(link) on \(node)? \(counted.output)")
         }
