@@ -1,4 +1,5 @@
 import CLinux
+import ControlPlane
 import Failover
 import Glibc
 import HostServices
@@ -12,7 +13,7 @@ import Testing
 private func withForeignMount(_ body: (_ path: String, _ folder: String) throws -> Void) throws {
     let folder = "/dev/shm/tandem-hands-\(getpid())-\(NodeStart.random())"
     let path = "\(folder)/srv"
-    try NodeFiles.makeDirectory(path)
+    try FileTree.makeDirectory(path, mode: 0o755)
     defer {
         rmdir(path)
         rmdir(folder)

@@ -6,10 +6,12 @@ public import LinuxSystem
 public enum FileTree {
     /// Makes a directory with those above it; one that is there is left as it is.
     public static func makeDirectory(_ path: String, mode: UInt32) throws(SystemError) {
-        if access(path, F_OK) == 0 { return }
-        if let slash = path.lastIndex(of: "/"), slash != path.startIndex {
-            try makeDirectory(String(path[..<slash]), mode: mode)
+        // Not asked whether it is there: what is mounted on it may hang, and mkdir does not ask that.
+        if mkdir(path, mode_t(mode)) == 0 || errno == EEXIST { return }
+        guard errno == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex else {
+            throw SystemError(operation: "make directory", subject: path, code: errno)
         }
+        try makeDirectory(String(path[..<slash]), mode: mode)
         guard mkdir(path, mode_t(mode)) == 0 || errno == EEXIST else {
             throw SystemError(operation: "make directory", subject: path, code: errno)
         }

@@ -1,4 +1,5 @@
 import Basics
+import ControlPlane
 import HostServices
 import LinuxSystem
 import Netlink
@@ -18,7 +19,7 @@ struct ClientList {
         do throws(SystemError) {
             let text = Self.text(try TCPConnections.of(address))
             guard text != written else { return }
-            try NodeFiles.replace("\(directory)/\(Self.name)", with: Array(text.utf8))
+            try FileTree.replace("\(directory)/\(Self.name)", with: Array(text.utf8))
             written = text
         } catch {
             // A full or failing file system tells it elsewhere; the list is tried again.

@@ -1,9 +1,10 @@
 import Basics
+import ControlPlane
 import Failover
+import FuseDevice
 import Glibc
 import HostServices
 import LinuxSystem
-import FuseDevice
 import Settings
 import Synchronization
 
@@ -169,7 +170,7 @@ struct FailoverHands: ~Copyable {
                 }
             case .checkFileSystem(_, let type): return try check(type, cancel: cancel)
             case .mount(_, let target):
-                try NodeFiles.makeDirectory(target.path)
+                try FileTree.makeDirectory(target.path, mode: 0o755)
                 try Mounting.mount(
                     loopPath ?? "", at: target.path, type: target.type, options: target.options)
             case .unmount(let path): return try unmount(path)
@@ -194,7 +195,7 @@ struct FailoverHands: ~Copyable {
     }
 
     private mutating func open() throws(SystemError) {
-        try NodeFiles.makeDirectory(sessionPath)
+        try FileTree.makeDirectory(sessionPath, mode: 0o755)
         let mounted = try FuseMount(at: sessionPath)
         device = MountedDevice(try mounted.descriptor.duplicate())
         mount = consume mounted
@@ -226,7 +227,7 @@ struct FailoverHands: ~Copyable {
 
     private func link(_ group: String, _ volume: String) throws(SystemError) {
         let path = NodeContext.linkPath(settings, group, volume)
-        try NodeFiles.makeDirectory("\(settings.deviceDirectory)/\(group)")
+        try FileTree.makeDirectory("\(settings.deviceDirectory)/\(group)", mode: 0o755)
         _ = unlink(path)
         guard symlink(loopPath ?? "", path) == 0 else {
             throw SystemError(operation: "link", subject: path, code: errno)
@@ -238,7 +239,7 @@ struct FailoverHands: ~Copyable {
         let tools = FileSystemTools()
         // The probe is a process; what the kernel's own check of the first bytes finds needs none.
         let isKnown = try ExtendedSuperblock.read(path) != nil
-        if !isKnown, try tools.type(of: path, deadline: .seconds(20)) == nil, try NodeFiles.isBlank(path) {
+        if !isKnown, try tools.type(of: path, deadline: .seconds(20)) == nil, try BlankDevice.isBlank(path) {
             // A volume that nobody has written to: what the settings name is made on it, once.
             let made = try tools.make(type, on: path, deadline: .seconds(300))
             return made.isSuccess ? nil : .failed(made.summary)

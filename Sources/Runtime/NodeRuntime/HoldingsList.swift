@@ -1,4 +1,5 @@
 import Basics
+import ControlPlane
 import Failover
 import LinuxSystem
 
@@ -19,7 +20,7 @@ struct HoldingsList {
         guard held != written else { return }
         guard now >= nextWrite || held.states.keys != written?.states.keys else { return }
         do throws(SystemError) {
-            try NodeFiles.replace("\(directory)/\(Self.name)", with: Array(Self.text(held).utf8))
+            try FileTree.replace("\(directory)/\(Self.name)", with: Array(Self.text(held).utf8))
             written = held
             nextWrite = now + Self.pause
         } catch {

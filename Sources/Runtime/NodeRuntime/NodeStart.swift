@@ -1,6 +1,7 @@
 import Basics
 import BlockStore
 import CLinux
+import ControlPlane
 import DiskFormat
 import Glibc
 import LinuxSystem
@@ -50,7 +51,7 @@ enum NodeStart {
     static func lock(_ settings: Settings, _ node: NodeIndex) throws(NodeError) -> Descriptor {
         let path = "\(settings.runDirectory)/\(settings[node].name).lock"
         do throws(SystemError) {
-            try NodeFiles.makeDirectory(settings.runDirectory)
+            try FileTree.makeDirectory(settings.runDirectory, mode: 0o755)
             let number = clinux_open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
             guard number >= 0 else { throw SystemError(operation: "open", subject: path, code: errno) }
             let file = Descriptor(adopting: number)

@@ -1,4 +1,5 @@
 import Basics
+import ControlPlane
 import Failover
 import Glibc
 import HostServices
@@ -51,7 +52,7 @@ struct ServerHands {
             if let trouble = try startMountd(export) { return trouble }
             if let trouble = try makeRoom(export) { return trouble }
             // What is exported must be there; it is not served before something is mounted on it.
-            try NodeFiles.makeDirectory(export.path)
+            try FileTree.makeDirectory(export.path, mode: 0o755)
             let result = try published(export).publish(runner, deadline: Self.limit)
             return result.isSuccess ? nil : result.summary
         } catch {
@@ -67,7 +68,7 @@ struct ServerHands {
             try FileServer.openFiles()
         }
         let pipes = "\(settings.runDirectory)/rpc_pipefs"
-        try NodeFiles.makeDirectory(pipes)
+        try FileTree.makeDirectory(pipes, mode: 0o755)
         try ClientRecords(directory: "", pipes: pipes).openPipes()
         return nil
     }
@@ -130,13 +131,13 @@ struct ServerHands {
         if let trouble = try openKernel() { return .failed(trouble) }
         if let trouble = try makeRoom(export) { return .failed(trouble) }
         let state = group.mount.map { NodeContext.stateOnVolume($0) } ?? export.records
-        for directory in [state, export.records] { try NodeFiles.makeDirectory(directory) }
+        for directory in [state, export.records] { try FileTree.makeDirectory(directory, mode: 0o755) }
         // statd does not run as root, and reaches its directory through this one.
         guard chmod(state, export.hasLockRecords ? 0o711 : 0o700) == 0, chmod(export.records, 0o700) == 0
         else {
             throw SystemError(operation: "chmod", subject: state, code: errno)
         }
-        try NodeFiles.write([], to: mark)
+        try FileTree.replace(mark, with: [])
         let started = try records(export).start(runner, deadline: Self.limit)
         return started.isSuccess ? nil : .failed(started.summary)
     }
