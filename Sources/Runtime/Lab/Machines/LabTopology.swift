@@ -77,13 +77,14 @@ public struct LabTopology: Sendable {
 
     /// Starts the daemon of a machine that is up.
     public func startDaemon(_ name: String) throws(LabError) {
+        // First, and answering: a node that finds its proxy gone leaves the address to the other one.
+        if name != "witness", hasPair { try startProxy(name) }
         let words =
             name == "witness"
             ? ["witness", "--settings", directory.settings]
             : ["node", "--settings", directory.settings, "--node", name]
         _ = try machine(name).launch(
             [product] + words, log: directory.daemonLog(name), environment: environment)
-        if name != "witness", hasPair { try startProxy(name) }
     }
 
     /// Runs a verb of the product on a node.

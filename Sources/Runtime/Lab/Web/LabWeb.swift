@@ -1,3 +1,4 @@
+import Basics
 import Glibc
 
 /// The proxies' side of a lab, whatever its machines are: who listens where, and the text of the settings.
@@ -93,11 +94,16 @@ extension LabTopology {
         return "the distribution's nginx"
     }
 
-    /// Starts the proxies of a node that is up.
+    /// Starts the proxies of a node that is up, and waits until they answer their operator.
     public func startProxy(_ node: String) throws(LabError) {
         _ = try machine(node).launch(
             [product, "proxy", "--settings", directory.settings], log: directory.machine(node) + "/proxy.log",
             environment: environment)
+        let words = [product, "proxy", "status", "--json", "--settings", directory.settings]
+        let answers: Bool? = try LabClock.wait(.seconds(10)) { () throws(LabError) -> Bool? in
+            try machine(node).run(words, limit: .seconds(5)).status == 0 ? true : nil
+        }
+        guard answers != nil else { throw LabError("the proxy on \(node) does not answer") }
     }
 
     /// The process of a node's proxies.
