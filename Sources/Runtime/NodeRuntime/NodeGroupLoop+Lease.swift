@@ -13,6 +13,9 @@ extension NodeGroupLoop {
 
     /// Tells witness and peer that this node lives, what it knows, and, when it serves, asks for time.
     func sendSigns() {
+        let isBlocked = obstacle != nil || stuckText != nil
+        // The other node decides by what it was told last: what its operator sees here must hold there.
+        if isBlocked != toldBlocked || (isHeld || isDown) != toldHeld { nextSign = now }
         guard now >= nextSign else { return }
         let status = replica
         guard volume == nil || status.isPrimary == isPrimary else {
@@ -39,14 +42,15 @@ extension NodeGroupLoop {
                         sequence: sequence, epoch: epoch, grant: epoch == 0 ? .none : record?.grant ?? .none,
                         heardPeer: isPeerHeard, isRestarted: status.isRestarted)))
         }
+        (toldBlocked, toldHeld) = (isBlocked, isHeld || isDown)
         peer.send(
             .sign(
                 PeerSign(
                     group: group.name, isServing: volume == nil ? servesAddress : serves,
                     isPromotable: (router?.isEligible ?? isPromotable(status)) && isServiceWhole,
-                    isHeld: isHeld || isDown,
+                    isHeld: toldHeld,
                     epoch: record?.epoch ?? 0, grant: record?.grant ?? .none, sequence: sequence,
-                    isComplete: plan.state == .primary, isBlocked: obstacle != nil || stuckText != nil)))
+                    isComplete: plan.state == .primary, isBlocked: isBlocked)))
         confirmAlone(sequence, status)
         keepAddress()
     }

@@ -59,6 +59,8 @@ final class NodeGroupLoop {
     /// The operator took the group down.
     var isDown = false
     var isEnding = false
+    /// What the other node was told last of both, and of what is in the way here.
+    var (toldHeld, toldBlocked) = (false, false)
     /// Since when both could have been promoted.
     var eligibleSince: Instant?
 

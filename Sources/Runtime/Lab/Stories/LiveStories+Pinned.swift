@@ -60,6 +60,9 @@ extension LiveStories {
         }
         _ = shell.wait(.seconds(5))
         try run.waitSettled()
+        try run.wait("node2 has heard it", .seconds(5)) { () throws(LabError) -> Bool? in
+            run.lab.status(of: "node2")?.isPeerBlocked == false ? true : nil
+        }
         try done(["switchover"], on: "node2", run)
         try run.wait("node1 is Primary", .seconds(20)) { () throws(LabError) -> Bool? in
             run.lab.status(of: "node1")?.isPrimary == true ? true : nil

@@ -43,6 +43,9 @@ public struct StoryStatus: Sendable {
             && dirtyBytes == 0
     }
 
+    /// Whether this node was told that the other could not serve now.
+    public var isPeerBlocked: Bool { group["peer"]["blocked"].boolean == true }
+
     /// For a line of a story.
     public var text: String {
         var text =
