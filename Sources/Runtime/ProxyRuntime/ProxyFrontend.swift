@@ -137,9 +137,21 @@ final class ProxyFrontend: ProxySocketOwner, ProxyAcceptor {
         let result = pool.observed(server, succeeded: succeeded, at: loop.now)
         if result.changed {
             dropIdle(server)
-            traffic.stateChanged(of: server, in: pool, at: loop.now)
+            stateChanged(server, "\(configuration.healthRules.passiveLimit) requests in a row failed")
         }
         loop.deliver(result.grants)
+    }
+
+    /// A server is up or down now: the clocks are set, and the journal says why.
+    private func stateChanged(_ server: Int, _ reason: String) {
+        traffic.stateChanged(of: server, in: pool, at: loop.now)
+        let isUp = pool.servers[server].health.state == .up
+        loop.journal.record(
+            isUp ? "server-up" : "server-down", level: isUp ? .notice : .warning,
+            [
+                "server": "\(configuration.name)/\(pool.servers[server].rules.name)", "reason": reason,
+                "serving": pool.order.count { pool.servers[$0].mayServe },
+            ])
     }
 
     /// What the operator wants of the server at a place.
@@ -311,7 +323,7 @@ extension ProxyFrontend {
         let result = pool.checked(server, passed: check.status.isPassed, at: loop.now)
         if result.changed {
             if !check.status.isPassed { dropIdle(server) }
-            traffic.stateChanged(of: server, in: pool, at: loop.now)
+            stateChanged(server, "\(check.status.description), \(check.text)")
         }
         loop.deliver(result.grants)
         loop.refuse(result.refused)

@@ -41,14 +41,19 @@ final class LoadClient: Sendable {
     let kind: LoadClientKind
     private let ports: Ports
     private let score: LoadScore
+    private let evidence: LoadEvidence
     private let isStopped = Atomic<Bool>(false)
     /// Between two requests.
     private let pace: Interval
     /// How often an upgraded or passed-through connection says something.
     private let turns: UInt64
 
-    init(_ kind: LoadClientKind, ports: Ports, score: LoadScore, pace: Interval, turns: UInt64 = 40) {
-        (self.kind, self.ports, self.score, self.pace, self.turns) = (kind, ports, score, pace, turns)
+    init(
+        _ kind: LoadClientKind, ports: Ports, score: LoadScore, evidence: LoadEvidence, pace: Interval,
+        turns: UInt64 = 40
+    ) {
+        (self.kind, self.ports, self.score, self.evidence) = (kind, ports, score, evidence)
+        (self.pace, self.turns) = (pace, turns)
     }
 
     func stop() { isStopped.store(true, ordering: .relaxed) }
@@ -76,7 +81,9 @@ final class LoadClient: Sendable {
             } catch {
                 outcome = .wrong("\(error)")
             }
-            score.add(outcome, of: kind.rawValue, since: begun, note: "(request \(id))")
+            score.add(outcome, of: kind.rawValue, since: begun, note: "(request \(id))") {
+                evidence.text(ofClient: memory.connection?.socket.port)
+            }
             if outcome != .answered { memory.connection = nil }
             LabClock.nap(kind == .idle ? .milliseconds(800 + id % 5 * 400) : pace)
         }
@@ -184,8 +191,9 @@ final class LoadClient: Sendable {
         }
         guard !memory.origin.isEmpty, origin != memory.origin else { return .answered }
         if set == nil { return .wrong("moved from \(memory.origin) to \(origin) without a new cookie") }
-        return score.isCalm(since: memory.lastAnswer)
-            ? .wrong("moved from \(memory.origin) to \(origin) while no server changed") : .answered
+        guard score.isCalm(since: memory.lastAnswer) else { return .answered }
+        let what = "moved from \(memory.origin) to \(origin) while no server changed"
+        return evidence.wasStarved(memory.origin) ? .starved(what) : .wrong(what)
     }
 
     private func askSlowly(_ id: UInt64, _ memory: inout Memory) throws(LabError) -> LoadScore.Outcome {

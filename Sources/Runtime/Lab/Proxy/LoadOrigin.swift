@@ -24,9 +24,38 @@ final class LoadOrigin: Sendable {
     private let counted = Atomic<UInt64>(0)
     private let balanced = Atomic<UInt64>(0)
     private let isStopped = Atomic<Bool>(false)
+    private let presence = Mutex(Presence())
+
+    /// When its thread ran last, and the longer times in which it did not.
+    private struct Presence: Sendable {
+        var lastTurn = LabClock.now()
+        var absences: [(length: Interval, end: Instant)] = []
+    }
+    /// A turn waits for 50 ms at most: what is longer than this, it had no processor.
+    private static let absenceMinimum = Interval.milliseconds(200)
 
     init(name: String, port: Int, echoes: Bool) {
         (self.name, self.port, self.echoes) = (name, port, echoes)
+    }
+
+    /// The longest time within the last `span` for which its thread did not run; it may have begun before.
+    func absence(within span: Interval) -> Interval {
+        let now = LabClock.now()
+        return presence.withLock { presence in
+            presence.absences.filter { now.since($0.end) <= span }.map(\.length)
+                .reduce(now.since(presence.lastTurn), max)
+        }
+    }
+
+    /// Its thread runs now.
+    func takeTurn() {
+        let now = LabClock.now()
+        presence.withLock { presence in
+            let length = now.since(presence.lastTurn)
+            presence.lastTurn = now
+            guard length >= Self.absenceMinimum else { return }
+            presence.absences = presence.absences.suffix(31) + [(length, now)]
+        }
     }
 
     var health: Health {
@@ -46,6 +75,7 @@ final class LoadOrigin: Sendable {
         var listener: LabSocket?
         var guests: [LoadGuest] = []
         while !isStopped.load(ordering: .relaxed) {
+            takeTurn()
             let health = health
             if health == .crashed {
                 listener = nil

@@ -18,7 +18,7 @@ extension ProxyLoad {
             for number in 1...count {
                 // A connection that speaks for longer than all reloads take.
                 let client = LoadClient(
-                    kind, ports: ports, score: score, pace: .milliseconds(pace),
+                    kind, ports: ports, score: score, evidence: evidence, pace: .milliseconds(pace),
                     turns: kind == .tcp ? 300 : 180)
                 try clients.add("\(kind) \(number)", client.stop) { client.run() }
             }
