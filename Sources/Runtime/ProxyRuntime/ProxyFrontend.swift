@@ -107,8 +107,10 @@ final class ProxyFrontend: ProxySocketOwner, ProxyAcceptor {
         }
     }
 
-    /// A number made of the client's address, the same on every proxy with the same key.
-    func source(of client: SocketAddress?) -> UInt64 { sourceKey.hash(client?.bytes ?? []) }
+    /// A number made of the client's address, the same on every proxy with the same key; 0 where nobody asks for it.
+    func source(of client: SocketAddress?) -> UInt64 {
+        configuration.balance == .source ? sourceKey.hash(client?.bytes ?? []) : 0
+    }
 
     /// The value of Set-Cookie that keeps a client on the server.
     func setCookie(_ server: Int) -> [UInt8] { servers[server].setCookie }
@@ -218,7 +220,7 @@ extension ProxyFrontend {
 extension ProxyFrontend {
     /// Keeps a connection for the next request to the server.
     func park(_ socket: ProxySocket, _ server: Int) {
-        guard servers[server].idle.count < configuration.idleLimit, pool.servers[server].mayServe, !isRetired
+        guard servers[server].idle.count < configuration.idleLimit, pool.mayServe(server), !isRetired
         else { return loop.close(socket) }
         socket.owner = self
         socket.deadline = loop.now + configuration.timeouts.idle
