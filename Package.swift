@@ -165,8 +165,8 @@ let package = Package(
                 "ControlPlane", "ProxyRuntime",
             ]),
         .testTarget(
-            name: "HTTPFramingTests", dependencies: ["Basics", "HTTPFraming"], path: "Tests/HTTPFramingTests",
-            exclude: ["cases.txt"], swiftSettings: strict),
+            name: "HTTPFramingTests", dependencies: ["Basics", "HTTPFraming", "Lab"],
+            path: "Tests/HTTPFramingTests", exclude: ["cases.txt"], swiftSettings: strict),
         tests("QuorumTests", ["Basics", "Quorum"]),
         tests("ReplicationTests", ["Basics", "Quorum", "DiskFormat", "WireFormat", "Replication"]),
         .testTarget(

@@ -1,7 +1,7 @@
-/// One case of the case file, as it is run against a whole proxy: the file's head says what each line means.
-struct ProxyCase {
+/// One case of the case file, for the parser alone and for a whole proxy: the file's head says what each line means.
+struct ProxyCase: Sendable, CustomStringConvertible {
     /// What the origin does when a whole request has reached it.
-    enum Answer {
+    enum Answer: Sendable {
         case bytes([UInt8])
         /// It ends the connection after these bytes.
         case bytesAndEnd([UInt8])
@@ -28,6 +28,8 @@ struct ProxyCase {
     var client: [String] = []
     /// How many whole requests reach the origin; nil where the case does not say.
     var reaches: Int?
+
+    var description: String { name }
 
     /// The document and its section: what the summary counts by.
     var section: String {
