@@ -10,7 +10,7 @@ import Testing
 struct ServerCheckTests {
     // Under much load clients were sent away from servers that were well: the connection of a check was made, the proxy
     // got no processor until the check's time was over, and so the server was never asked.
-    @Test("a proxy that got no processor for as long as a check may take does not hold that against its server")
+    @Test("a proxy that got no processor for as long as a check may take does not blame its server")
     func stalled() throws {
         let stage = try Stage(servers: 1) {
             $0.check = .http(path: "/check", host: "web", statuses: 200...399)
