@@ -75,11 +75,14 @@ final class LoadClient: Sendable {
             let begun = LabClock.now()
             let id = score.number()
             memory.turn = id
-            let outcome: LoadScore.Outcome
+            var outcome: LoadScore.Outcome
             do throws(LabError) {
                 outcome = try ask(id, &memory)
             } catch {
                 outcome = .wrong("\(error)")
+            }
+            if outcome.isFailure, score.isCalm(since: begun), !evidence.starved.isEmpty {
+                outcome = .starved("\(outcome) while no server changed")
             }
             score.add(outcome, of: kind.rawValue, since: begun, note: "(request \(id))") {
                 evidence.text(ofClient: memory.connection?.socket.port)
@@ -193,7 +196,7 @@ final class LoadClient: Sendable {
         if set == nil { return .wrong("moved from \(memory.origin) to \(origin) without a new cookie") }
         guard score.isCalm(since: memory.lastAnswer) else { return .answered }
         let what = "moved from \(memory.origin) to \(origin) while no server changed"
-        return evidence.wasStarved(memory.origin) ? .starved(what) : .wrong(what)
+        return evidence.starved.contains(memory.origin) ? .starved(what) : .wrong(what)
     }
 
     private func askSlowly(_ id: UInt64, _ memory: inout Memory) throws(LabError) -> LoadScore.Outcome {

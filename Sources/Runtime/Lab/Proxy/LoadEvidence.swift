@@ -41,9 +41,9 @@ final class LoadEvidence: Sendable {
         }
     }
 
-    /// Whether the server itself got no processor for as long as a check may take, lately.
-    func wasStarved(_ origin: String) -> Bool {
-        origins.contains { $0.name == origin && $0.absence(within: Self.reach) >= Self.checkTimeout }
+    /// The servers that lately got no processor for as long as a check may take.
+    var starved: [String] {
+        origins.filter { $0.absence(within: Self.reach) >= Self.checkTimeout }.map(\.name)
     }
 
     /// All of it as lines, for a finding.
@@ -52,7 +52,7 @@ final class LoadEvidence: Sendable {
             "\($0.name) \($0.isUp ? "up" : "down"), \($0.downs) times down, \($0.check)"
         }
         lines += origins.map {
-            "\($0.name) is \($0.health), at most \($0.absence(within: Self.reach).text) without a processor"
+            "\($0.name) is \($0.health), two of its turns took \($0.absence(within: Self.reach).text) at most"
         }
         lines += (TextFile.read(logPath) ?? "").split(separator: "\n").suffix(6).map(String.init)
         if let port { lines += choices.filter { $0.contains(":\(port) ") }.suffix(4) }

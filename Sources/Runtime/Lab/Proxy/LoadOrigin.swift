@@ -26,19 +26,21 @@ final class LoadOrigin: Sendable {
     private let isStopped = Atomic<Bool>(false)
     private let presence = Mutex(Presence())
 
-    /// When its thread ran last, and the longer times in which it did not.
+    /// When its turns were, and which of them were long.
     private struct Presence: Sendable {
         var lastTurn = LabClock.now()
+        var lastLength = Interval.seconds(0)
         var absences: [(length: Interval, end: Instant)] = []
     }
-    /// A turn waits for 50 ms at most: what is longer than this, it had no processor.
-    private static let absenceMinimum = Interval.milliseconds(200)
+    /// A turn waits for 50 ms at most: of two that take longer than this, the processor was away for most.
+    private static let absenceMinimum = Interval.milliseconds(300)
 
     init(name: String, port: Int, echoes: Bool) {
         (self.name, self.port, self.echoes) = (name, port, echoes)
     }
 
-    /// The longest time within the last `span` for which its thread did not run; it may have begun before.
+    /// The longest that two turns, one after the other, took within the last `span`; they may have begun before. An
+    /// answer takes two: one to accept the connection, one to read what is asked.
     func absence(within span: Interval) -> Interval {
         let now = LabClock.now()
         return presence.withLock { presence in
@@ -47,14 +49,15 @@ final class LoadOrigin: Sendable {
         }
     }
 
-    /// Its thread runs now.
+    /// Its thread begins a turn.
     func takeTurn() {
         let now = LabClock.now()
         presence.withLock { presence in
             let length = now.since(presence.lastTurn)
-            presence.lastTurn = now
-            guard length >= Self.absenceMinimum else { return }
-            presence.absences = presence.absences.suffix(31) + [(length, now)]
+            let both = Interval(nanoseconds: length.nanoseconds + presence.lastLength.nanoseconds)
+            (presence.lastTurn, presence.lastLength) = (now, length)
+            guard both >= Self.absenceMinimum else { return }
+            presence.absences = presence.absences.suffix(63) + [(both, now)]
         }
     }
 

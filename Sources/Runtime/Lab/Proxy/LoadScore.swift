@@ -19,6 +19,14 @@ final class LoadScore: Sendable {
         case wrong(String)
         /// What would be wrong, had its server not been without a processor: the proxy was right to take it for down.
         case starved(String)
+
+        /// An error of the proxy's own, or a cut.
+        var isFailure: Bool {
+            switch self {
+            case .refused, .cut: true
+            case .answered, .left, .hung, .wrong, .starved: false
+            }
+        }
     }
 
     /// Counts of one kind of client.
@@ -89,13 +97,15 @@ final class LoadScore: Sendable {
                 finding = what
             case .starved(let what):
                 tally.starved += 1
-                finding = what + ", which had no processor"
+                finding = what + ", but one had no processor"
             }
             state.tallies[kind] = tally
-            return state.findings.count < 100 ? finding : nil
+            return state.findings.count < 30 ? finding : nil
         }
+        // Said at once: of an hour, the end may be far.
         guard let finding else { return }
         let text = "\(kind): \(finding) after \(now.since(begun).text) \(note)\(evidence())"
+        ProxyProof.say("  \(text)")
         state.withLock { $0.findings.append(text) }
     }
 

@@ -29,7 +29,6 @@ extension ProxyLoad {
         LabClock.nap(.milliseconds(2500))
         clients.end()
         report(score)
-        for finding in score.findings.prefix(20) { ProxyProof.say("  \(finding)") }
         let tallies = score.tallies.values
         let lost = tallies.reduce(0) { $0 + $1.cut + $1.refused + $1.hung + $1.wrong }
         proof.check(

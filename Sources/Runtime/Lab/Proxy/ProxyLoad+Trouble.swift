@@ -133,8 +133,8 @@ extension ProxyLoad {
         let fallen = zip(downs, evidence.servers).filter { $0.downs < $1.downs }.map(\.1)
         for server in fallen {
             let name = server.name.drop { $0 != "/" }.dropFirst()
-            if evidence.wasStarved(String(name)) {
-                starved += 1
+            if evidence.starved.contains(String(name)) {
+                relapses += 1
             } else {
                 proof.check(
                     false, "\(server.name) was well and stayed up" + evidence.text(ofClient: nil))

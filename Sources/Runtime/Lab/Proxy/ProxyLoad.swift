@@ -22,7 +22,7 @@ public struct ProxyLoad {
     /// Shares of servers that came back, of what is fair: in hundredths.
     var shares: [Int] = []
     /// Servers that came back and fell again of themselves, because they had no processor.
-    var starved = 0
+    var relapses = 0
     var deaths = 0
     /// The longest that the proxy took to see a server's end, and its return.
     var slowest = (fall: Interval.seconds(0), rise: Interval.seconds(0))
@@ -182,7 +182,6 @@ public struct ProxyLoad {
         report(score)
         let tallies = score.tallies.values
         let all = tallies.reduce(0) { $0 + $1.all }
-        for finding in score.findings.prefix(20) { ProxyProof.say("  \(finding)") }
         proof.check(!killed, "the proxy lived to the end")
         proof.check(
             tallies.allSatisfy { $0.wrong == 0 },
@@ -207,9 +206,12 @@ public struct ProxyLoad {
                 "each server that came back got its share: \(range) of what is fair, \(shares.count) times,"
                     + " \(outside) of them outside 80 to 120 %")
         }
+        let starved = tallies.reduce(0) { $0 + $1.starved }
+        proof.check(
+            starved * 1000 <= all, "\(starved) requests failed or moved because a server had no processor")
         ProxyProof.say(
             "servers were seen to be gone after \(slowest.fall.text), back after \(slowest.rise.text) at most;"
-                + " \(starved) that were back fell again because they had no processor")
+                + " \(relapses) that were back fell again because they had no processor")
         guard let growth = LoadGrowth(kilobytes: watch.kilobytes) else { return }
         proof.check(
             growth.isAllowed,
