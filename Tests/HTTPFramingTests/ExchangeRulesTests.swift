@@ -19,7 +19,7 @@ struct ExchangeRulesTests {
     }
 
     private func response(_ fields: String, _ rules: inout ExchangeRules) -> ExchangeRules.Action {
-        rules.handle(.responseHead(head("HTTP/1.1 \(fields)\r\n\r\n", .response)))
+        rules.take(response: head("HTTP/1.1 \(fields)\r\n\r\n", .response))
     }
 
     @Test(

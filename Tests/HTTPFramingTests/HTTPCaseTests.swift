@@ -2,13 +2,15 @@ import Basics
 import HTTPFraming
 import Testing
 
+@testable import Lab
+
 @Suite("requests and responses: bytes in, expected outcome")
 struct HTTPCaseTests {
     @Test("there are at least 150 cases")
-    func enough() { #expect(HTTPCase.all.count >= 150) }
+    func enough() { #expect(ProxyCase.all.count >= 150) }
 
-    @Test("a case ends as the sentence says, whole and byte by byte", arguments: HTTPCase.all)
-    func outcome(_ entry: HTTPCase) {
+    @Test("a case ends as the sentence says, whole and byte by byte", arguments: ProxyCase.all)
+    func outcome(_ entry: ProxyCase) {
         for pieces in [[entry.bytes.count], [1], [3, 1, 2]] {
             let outcome = Outcome.parse(
                 entry.bytes, isRequest: entry.isRequest, method: entry.method, pieces: pieces)
@@ -16,8 +18,8 @@ struct HTTPCaseTests {
         }
     }
 
-    @Test("what goes on is what the case says", arguments: HTTPCase.all.filter { $0.sends != nil })
-    func sends(_ entry: HTTPCase) throws {
+    @Test("what goes on is what the case says", arguments: ProxyCase.all.filter { $0.sends != nil })
+    func sends(_ entry: ProxyCase) throws {
         var parser = HeadParser(entry.isRequest ? .request : .response)
         #expect(parser.push(entry.bytes.span) == .complete)
         let head = parser.head
@@ -33,7 +35,7 @@ struct HTTPCaseTests {
             let framing = ResponseRewrite.framing(of: head, body: body, to: method, clientMinorVersion: 1)
             ResponseRewrite(framing: framing, closes: false).write(head, entry.bytes.span, into: &out)
         }
-        #expect(HTTPCase.escape(out) == entry.sends.map { HTTPCase.escape($0) })
+        #expect(ProxyCase.escape(out) == entry.sends.map { ProxyCase.escape($0) })
         // What we send, a reader as strict as ours takes, and makes the same of it.
         let again = Outcome.parse(
             out, isRequest: entry.isRequest, method: entry.method, pieces: [out.count])
@@ -60,8 +62,8 @@ struct HTTPCaseTests {
         #expect(outcome("GET / HTTP/1.1\r\n\(host)X:\(value)vv\r\n\r\n") == "refuse head-too-large")
     }
 
-    @Test("a slow reader that was written apart agrees on each case", arguments: HTTPCase.all)
-    func reference(_ entry: HTTPCase) {
+    @Test("a slow reader that was written apart agrees on each case", arguments: ProxyCase.all)
+    func reference(_ entry: ProxyCase) {
         let slow = SlowReader.read(
             entry.bytes, isRequest: entry.isRequest, method: entry.method, limits: HTTPLimits())
         #expect("\(slow)" == entry.expected)
@@ -70,7 +72,7 @@ struct HTTPCaseTests {
     @Test("a slow reader agrees on what a seed makes of the cases", arguments: 1...8)
     func difference(_ seed: Int) {
         var generator = SeededGenerator(seed: UInt64(seed), label: "http cases")
-        let cases = HTTPCase.all
+        let cases = ProxyCase.all
         for round in 0..<4000 {
             let trial = Trial(from: cases, &generator)
             guard let difference = trial.difference else { continue }

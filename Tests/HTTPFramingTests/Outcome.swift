@@ -1,5 +1,7 @@
 import HTTPFraming
 
+@testable import Lab
+
 /// What a reader made of some bytes, in the words of `cases.txt`.
 struct Outcome: Equatable, CustomStringConvertible {
     /// Nil: the head is not complete, or refused with `fault`.
@@ -18,11 +20,11 @@ struct Outcome: Equatable, CustomStringConvertible {
     var description: String {
         guard let head else { return fault.map { "refuse \($0)" } ?? "incomplete" }
         var text = "accept \(head.keepsAlive ? "keep" : "close") \(head.body)"
-        if head.body != "none" { text += " \"\(HTTPCase.escape(data))\"" }
-        if !trailers.isEmpty { text += " trailers \"\(HTTPCase.escape(trailers))\"" }
+        if head.body != "none" { text += " \"\(ProxyCase.escape(data))\"" }
+        if !trailers.isEmpty { text += " trailers \"\(ProxyCase.escape(trailers))\"" }
         if let fault { return text + " refuse \(fault)" }
         if !isFinished, head.body != "until-close" { text += " unfinished" }
-        if !rest.isEmpty { text += " rest \"\(HTTPCase.escape(rest))\"" }
+        if !rest.isEmpty { text += " rest \"\(ProxyCase.escape(rest))\"" }
         return text
     }
 

@@ -1,16 +1,18 @@
 import Basics
 import HTTPFraming
 
+@testable import Lab
+
 /// One message that a generator made of the cases, given to the parsers of Core and to the slow reader.
 struct Trial {
     private static let tightLimits = HTTPLimits(startLine: 24, head: 60, fields: 2)
 
-    let entry: HTTPCase
+    let entry: ProxyCase
     let bytes: [UInt8]
     let pieces: [Int]
     let limits: HTTPLimits
 
-    init(from cases: [HTTPCase], _ generator: inout SeededGenerator) {
+    init(from cases: [ProxyCase], _ generator: inout SeededGenerator) {
         entry = cases[generator.below(cases.count)]
         let other = cases[generator.below(cases.count)]
         bytes = Mutation.make(entry.bytes, other.bytes, &generator)
@@ -24,7 +26,7 @@ struct Trial {
             bytes, isRequest: entry.isRequest, method: entry.method, pieces: pieces, limits: limits)
         let slow = SlowReader.read(bytes, isRequest: entry.isRequest, method: entry.method, limits: limits)
         guard "\(fast)" != "\(slow)" else { return nil }
-        return "pieces \(pieces): fast \(fast), slow \(slow): \(HTTPCase.escape(bytes))"
+        return "pieces \(pieces): fast \(fast), slow \(slow): \(ProxyCase.escape(bytes))"
     }
 
     /// What is sent on of a message that is taken must be taken again, and mean the same; nil when it does.
@@ -56,10 +58,10 @@ struct Trial {
         }
         var again = HeadParser(entry.isRequest ? .request : .response, limits: HTTPLimits(fields: 200))
         guard again.push(out.span) == .complete, again.head.length == out.count else {
-            return "what goes on is not one head: \(HTTPCase.escape(bytes)) becomes \(HTTPCase.escape(out))"
+            return "what goes on is not one head: \(ProxyCase.escape(bytes)) becomes \(ProxyCase.escape(out))"
         }
         let second = entry.isRequest ? again.head.requestBody : again.head.responseBody(to: method)
         let isSame = second == body || !entry.isRequest && body == .untilClose && second == .chunked
-        return isSame ? nil : "\(body) becomes \(second): \(HTTPCase.escape(bytes))"
+        return isSame ? nil : "\(body) becomes \(second): \(ProxyCase.escape(bytes))"
     }
 }

@@ -23,6 +23,12 @@ struct NodeMessageTests {
         #expect(PeerMessage(message.encoded) == message)
     }
 
+    @Test("each message has the number of Docs/Formats/session.md, and the session its version")
+    func numbers() {
+        #expect(Self.samples.map { $0.encoded[0] } == [11, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+        #expect(PeerMessage.version == 3)
+    }
+
     @Test("bytes that are cut, or too many, are no message", arguments: samples)
     func damaged(_ message: PeerMessage) {
         let bytes = message.encoded

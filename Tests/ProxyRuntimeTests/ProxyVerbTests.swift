@@ -1,6 +1,7 @@
 import Balancing
 import Basics
 import ControlPlane
+import Glibc
 import LinuxSystem
 import Settings
 import Telemetry
@@ -120,6 +121,24 @@ struct ProxyVerbTests {
         #expect(!reply.isOK && reply.message.contains("web/web1 is in maintenance"))
         #expect(reply.message.contains("a restart will forget it"))
         #expect(try stage.row("web1")["status"].string == "MAINT")
+    }
+
+    @Test("an order is answered when it is in the file; one that cannot be written leaves the last one whole")
+    func durable() throws {
+        let scratch = try Scratch()
+        let running = try RunningStore(scratch.path)
+        let stage = try Stage(store: running.store)
+        let file = scratch.path + "/proxy.admin"
+        #expect(try stage.verb("drain", "web1").isOK)
+        let kept = try SmallFile.read(file)
+        #expect(kept.contains("web web1 drain"))
+        #expect(mkdir(file + ".new", 0o700) == 0, "no draft can be made")
+        let reply = try stage.verb("maintenance", "web1")
+        #expect(!reply.isOK && reply.message.contains("a restart will forget it"))
+        #expect(try SmallFile.read(file) == kept)
+        rmdir(file + ".new")
+        #expect(try stage.verb("maintenance", "web1").isOK)
+        #expect(try SmallFile.read(file).contains("web web1 maintenance"))
     }
 
     @Test("what is written is read back, whatever it is")

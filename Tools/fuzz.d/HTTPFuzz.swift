@@ -5,6 +5,8 @@
 import Basics
 import Glibc
 
+@testable import Lab
+
 @main
 struct HTTPFuzz {
     static let rounds = 4000
@@ -27,7 +29,7 @@ struct HTTPFuzz {
             say("the words are seconds and the first seed")
             exit(2)
         }
-        let cases = HTTPCase.all
+        let cases = ProxyCase.all
         let (begun, end) = (now(), now() + Double(words[0]))
         var (seed, inputs, nextLine) = (words[1], 0, now())
         while now() < end || inputs == 0 {

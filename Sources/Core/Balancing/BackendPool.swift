@@ -72,9 +72,14 @@ public struct BackendPool: Sendable {
         var salt: UInt64
         var credit = 0
 
+        // Asked of every server for each request: without the words the server is copied for each question.
+
         /// Whether it gets those who bring its cookie.
+        @inline(__always)
         public var mayServe: Bool { health.state == .up && admin != .maintenance && !isRemoved }
+        @inline(__always)
         var isWanted: Bool { admin == .ready && rules.weight > 0 && !isRemoved }
+        @inline(__always)
         var mayBeChosen: Bool { health.state == .up && isWanted }
         var hasRoom: Bool { rules.limit.map { active < $0 } ?? true }
     }
@@ -177,6 +182,9 @@ public struct BackendPool: Sendable {
                 salt: key.hash(Array(rules.name.utf8)))
         }
     }
+
+    /// Whether the server gets those who bring its cookie.
+    public func mayServe(_ server: Int) -> Bool { servers[server].mayServe }
 
     /// What the cookie's number is worth now.
     public func verdict(onCookie number: UInt64?) -> (CookieVerdict, server: Int?) {
@@ -326,7 +334,7 @@ extension BackendPool {
     /// Fills free places: first those who wait for the server itself.
     mutating func dispatch() -> [Grant] {
         var grants: [Grant] = []
-        for index in order where servers[index].mayServe {
+        for index in order where !servers[index].queue.isEmpty && servers[index].mayServe {
             while servers[index].hasRoom, !servers[index].queue.isEmpty {
                 grants.append(Grant(waiter: servers[index].queue.removeFirst(), server: index))
                 _ = admit(index, .queued)

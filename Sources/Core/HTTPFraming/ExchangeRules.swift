@@ -34,8 +34,6 @@ public struct ExchangeRules: Sendable {
         /// Data of the request's body left.
         case bodySent
         case requestEnded
-        /// A response's head came, a 1xx included.
-        case responseHead(MessageHead)
         /// The response's head or body is refused.
         case responseRefused
         /// The server's connection ended before the response's end: whether bytes of a head had come.
@@ -137,7 +135,6 @@ public struct ExchangeRules: Sendable {
         case .requestEnded:
             requestEnded = true
             return .goOn
-        case .responseHead(let head): return take(response: head)
         case .responseRefused: return phase == .data ? cut("PD") : answer(502, "PH")
         case .serverLost(let headBegun): return serverLost(headBegun)
         case .responseEnded(let serverIsClean):
@@ -148,7 +145,8 @@ public struct ExchangeRules: Sendable {
         }
     }
 
-    private mutating func take(response head: MessageHead) -> Action {
+    /// A response's head, a 1xx included.
+    public mutating func take(response head: MessageHead) -> Action {
         if head.status == 101 {
             // 9110 7.8: nobody switches who was not asked, nor before the request is whole.
             guard asksUpgrade, requestEnded else { return answer(502, "PH") }

@@ -50,11 +50,26 @@ public struct HeadParser: Sendable {
         do throws(HTTPFault) {
             while scanned < bytes.count, verdict == .incomplete {
                 try step(bytes, bytes[scanned])
+                passOver(bytes)
             }
         } catch {
             verdict = .refused(error)
         }
         return verdict
+    }
+
+    /// Goes on to the next byte that `step` must look at: most bytes of a head are inside a line and within its limits.
+    private mutating func passOver(_ bytes: Span<UInt8>) {
+        guard scanned > lineStart, bytes[scanned - 1] != ByteClass.carriageReturn else { return }
+        var end = min(bytes.count, limits.head - 1)
+        if !hasStartLine { end = min(end, lineStart + limits.startLine + 1) }
+        var place = scanned
+        while place < end {
+            let byte = bytes[place]
+            if byte == ByteClass.lineFeed || byte == ByteClass.carriageReturn { break }
+            place += 1
+        }
+        scanned = place
     }
 
     private mutating func step(_ bytes: Span<UInt8>, _ byte: UInt8) throws(HTTPFault) {

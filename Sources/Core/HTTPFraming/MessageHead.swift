@@ -68,13 +68,15 @@ public struct MessageHead: Sendable {
 
     /// Empties it and keeps the memory of its arrays.
     mutating func reset() {
-        var fields = self.fields
-        var names = self.connectionNames
+        var (fields, names): ([Field], [Range<Int>]) = ([], [])
+        // Exchanged, not copied: memory that two share is not kept.
+        swap(&fields, &self.fields)
+        swap(&names, &connectionNames)
         fields.removeAll(keepingCapacity: true)
         names.removeAll(keepingCapacity: true)
         self = MessageHead(kind: kind)
         self.fields = fields
-        self.connectionNames = names
+        connectionNames = names
     }
 
     /// Whether the sender will take another message on this connection (RFC 9112 9.3).

@@ -95,9 +95,15 @@ extension MessageHead {
 extension [UInt8] {
     /// Appends the field as it came, with one space after the colon and CRLF.
     mutating func append(_ field: MessageHead.Field, _ bytes: Span<UInt8>) {
-        append(bytes, field.name)
-        append(text: ": ")
-        append(bytes, field.value)
+        let (name, value) = (field.name, field.value)
+        // Most come as they go on.
+        if value.lowerBound == name.upperBound + 2, bytes[name.upperBound + 1] == ByteClass.space {
+            append(bytes, name.lowerBound..<value.upperBound)
+        } else {
+            append(bytes, name)
+            append(text: ": ")
+            append(bytes, value)
+        }
         append(text: "\r\n")
     }
 }

@@ -12,7 +12,7 @@ struct HTTPExchange {
 
     /// What is done about what happens.
     var rules = ExchangeRules()
-    /// As the log has it.
+    /// As the log has it; empty where there is none.
     var requestLine: [UInt8] = []
     /// The head as the server shall read it.
     var head: [UInt8] = []
@@ -50,8 +50,8 @@ struct HTTPExchange {
         (requestLine, self.head) = (line, head)
     }
 
-    mutating func take(_ head: MessageHead, _ bytes: Span<UInt8>, at now: Instant) {
-        headEnd = now
+    /// Keeps the request line for the log.
+    mutating func takeLine(_ head: MessageHead, _ bytes: Span<UInt8>) {
         AccessLine.append(cleaned: bytes, head.methodText, to: &requestLine)
         requestLine.append(0x20)
         if head.targetForm == .asterisk {

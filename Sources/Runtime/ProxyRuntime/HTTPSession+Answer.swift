@@ -118,7 +118,7 @@ extension HTTPSession {
             loop.clientCount, frontend.clientCount, frontend.pool.active,
             server.map { frontend.pool.servers[$0].active } ?? 0
         )
-        line.request = exchange.requestLine.isEmpty ? Array("<BADREQ>".utf8) : exchange.requestLine
+        line.request = exchange.headEnd == nil ? Array("<BADREQ>".utf8) : exchange.requestLine
         frontend.log.take(line)
     }
 }

@@ -121,7 +121,7 @@ extension HTTPSession {
                 return false
             case .complete:
                 let head = responseParser.head
-                let action = exchange.rules.handle(.responseHead(head))
+                let action = exchange.rules.take(response: head)
                 switch action {
                 case .forward(let body, let framing, let closes, let saysKeepAlive):
                     let rewrite = ResponseRewrite(

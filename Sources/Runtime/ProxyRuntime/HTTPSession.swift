@@ -42,12 +42,13 @@ final class HTTPSession: ProxySocketOwner, ProxyWaiter {
     private var waiter: UInt64 = 0
     private var isAdvancing = false
 
-    var loop: ProxyLoop { frontend.loop }
+    let loop: ProxyLoop
     var timeouts: ProxyConfiguration.Timeouts { frontend.configuration.timeouts }
 
     init(_ client: ProxySocket, frontend: ProxyFrontend) {
         self.client = client
         self.frontend = frontend
+        loop = frontend.loop
         let limits = frontend.configuration.limits
         requestParser = HeadParser(.request, limits: limits)
         responseParser = HeadParser(.response, limits: limits)
@@ -168,7 +169,8 @@ final class HTTPSession: ProxySocketOwner, ProxyWaiter {
     private func takeRequest() -> Bool {
         let head = requestParser.head
         let now = loop.now
-        client.withInput { exchange.take(head, $0, at: now) }
+        exchange.headEnd = now
+        if frontend.log.isOn { client.withInput { exchange.takeLine(head, $0) } }
         exchange.bytesIn = UInt64(head.length)
         frontend.traffic.requestCame(at: now)
         let action = exchange.rules.take(request: head)

@@ -35,6 +35,9 @@ final class HealthProbe: ProxySocketOwner {
                 return end(.layer4OK)
             }
             asked = true
+            // Its answer has all of the time, as in HAProxy: a proxy that got no processor while the connection was made
+            // would count its own delay against the server.
+            socket.deadline = frontend.loop.now + frontend.configuration.timeouts.check
             let request =
                 "GET \(path) HTTP/1.1\r\nHost: \(host)\r\nUser-Agent: tandem-check\r\nConnection: close\r\n\r\n"
             socket.output += Array(request.utf8)

@@ -107,8 +107,10 @@ final class ProxyFrontend: ProxySocketOwner, ProxyAcceptor {
         }
     }
 
-    /// A number made of the client's address, the same on every proxy with the same key.
-    func source(of client: SocketAddress?) -> UInt64 { sourceKey.hash(client?.bytes ?? []) }
+    /// A number made of the client's address, the same on every proxy with the same key; 0 where nobody asks for it.
+    func source(of client: SocketAddress?) -> UInt64 {
+        configuration.balance == .source ? sourceKey.hash(client?.bytes ?? []) : 0
+    }
 
     /// The value of Set-Cookie that keeps a client on the server.
     func setCookie(_ server: Int) -> [UInt8] { servers[server].setCookie }
@@ -137,9 +139,21 @@ final class ProxyFrontend: ProxySocketOwner, ProxyAcceptor {
         let result = pool.observed(server, succeeded: succeeded, at: loop.now)
         if result.changed {
             dropIdle(server)
-            traffic.stateChanged(of: server, in: pool, at: loop.now)
+            stateChanged(server, "\(configuration.healthRules.passiveLimit) requests in a row failed")
         }
         loop.deliver(result.grants)
+    }
+
+    /// A server is up or down now: the clocks are set, and the journal says why.
+    private func stateChanged(_ server: Int, _ reason: String) {
+        traffic.stateChanged(of: server, in: pool, at: loop.now)
+        let isUp = pool.servers[server].health.state == .up
+        loop.journal.record(
+            isUp ? "server-up" : "server-down", level: isUp ? .notice : .warning,
+            [
+                "server": "\(configuration.name)/\(pool.servers[server].rules.name)", "reason": reason,
+                "serving": pool.order.count { pool.servers[$0].mayServe },
+            ])
     }
 
     /// What the operator wants of the server at a place.
@@ -206,7 +220,7 @@ extension ProxyFrontend {
 extension ProxyFrontend {
     /// Keeps a connection for the next request to the server.
     func park(_ socket: ProxySocket, _ server: Int) {
-        guard servers[server].idle.count < configuration.idleLimit, pool.servers[server].mayServe, !isRetired
+        guard servers[server].idle.count < configuration.idleLimit, pool.mayServe(server), !isRetired
         else { return loop.close(socket) }
         socket.owner = self
         socket.deadline = loop.now + configuration.timeouts.idle
@@ -311,7 +325,7 @@ extension ProxyFrontend {
         let result = pool.checked(server, passed: check.status.isPassed, at: loop.now)
         if result.changed {
             if !check.status.isPassed { dropIdle(server) }
-            traffic.stateChanged(of: server, in: pool, at: loop.now)
+            stateChanged(server, "\(check.status.description), \(check.text)")
         }
         loop.deliver(result.grants)
         loop.refuse(result.refused)

@@ -21,13 +21,14 @@ final class TCPSession: ProxySocketOwner, ProxyWaiter {
     private let begun: Instant
     private var line: AccessLine
 
-    private var loop: ProxyLoop { frontend.loop }
+    private let loop: ProxyLoop
     private var timeouts: ProxyConfiguration.Timeouts { frontend.configuration.timeouts }
 
     init(_ client: ProxySocket, local: SocketAddress?, frontend: ProxyFrontend) {
         self.client = client
         self.local = local
         self.frontend = frontend
+        loop = frontend.loop
         begun = frontend.loop.now
         line = AccessLine(
             client: AccessLine.text(of: client.peer), accepted: WallTime.now(), proxy: frontend.nameText)

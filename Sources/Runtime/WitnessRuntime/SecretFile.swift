@@ -1,4 +1,4 @@
-import CLinux
+import ControlPlane
 import Glibc
 public import LinuxSystem
 public import SecureChannel
@@ -59,24 +59,14 @@ public enum SecretFile {
     /// Writes a new secret, drawn from the kernel, to a file that does not exist yet, durably; leaves nothing when it
     /// fails.
     public static func create(_ path: String) throws(SecretFileError) {
-        let secret = ClusterSecret.generate()
-        let number = clinux_open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-        guard number >= 0 else {
-            if errno == EEXIST { throw .exists(path: path) }
-            if errno == ENOENT {
-                throw .system(SystemError(operation: "create", subject: path, code: ENOENT))
-            }
-            throw failure(path, errno, "create")
-        }
-        let file = Descriptor(adopting: number)
         do throws(SystemError) {
-            try DurableFile.write(file, secret.fileContents, path)
-            try DurableFile.sync(file, path)
-            let directory = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) }
-            try DurableFile.syncDirectory(directory ?? ".")
+            try FileTree.create(path, with: ClusterSecret.generate().fileContents)
         } catch {
-            _ = unlink(path)
-            throw .system(error)
+            switch error.code {
+            case EEXIST: throw .exists(path: path)
+            case EACCES, EPERM: throw .notPermitted(path: path)
+            default: throw .system(error)
+            }
         }
     }
 

@@ -72,6 +72,17 @@ struct WitnessStore: ~Copyable {
 
     /// Makes the record durable. On an error the old one stands, or the new one does.
     func store(_ record: WitnessRecordFile) throws(SystemError) {
-        try DurableFile.replace(path(record.group), in: directory, with: record.encoded(), disk: disk)
+        let bytes = record.encoded()
+        var omitted: Set<FileTree.ReplaceCall> = []
+        if disk.omitted.contains(.record) { omitted.insert(.synced) }
+        if disk.omitted.contains(.recordName) { omitted.insert(.nameSynced) }
+        try FileTree.replace(path(record.group), with: bytes, omitting: omitted) { call in
+            switch call {
+            case .written: disk.recorder?(.written(bytes))
+            case .synced: disk.recorder?(.synced(.record))
+            case .renamed: disk.recorder?(.renamed)
+            case .nameSynced: disk.recorder?(.synced(.recordName))
+            }
+        }
     }
 }

@@ -41,14 +41,19 @@ final class LoadClient: Sendable {
     let kind: LoadClientKind
     private let ports: Ports
     private let score: LoadScore
+    private let evidence: LoadEvidence
     private let isStopped = Atomic<Bool>(false)
     /// Between two requests.
     private let pace: Interval
     /// How often an upgraded or passed-through connection says something.
     private let turns: UInt64
 
-    init(_ kind: LoadClientKind, ports: Ports, score: LoadScore, pace: Interval, turns: UInt64 = 40) {
-        (self.kind, self.ports, self.score, self.pace, self.turns) = (kind, ports, score, pace, turns)
+    init(
+        _ kind: LoadClientKind, ports: Ports, score: LoadScore, evidence: LoadEvidence, pace: Interval,
+        turns: UInt64 = 40
+    ) {
+        (self.kind, self.ports, self.score, self.evidence) = (kind, ports, score, evidence)
+        (self.pace, self.turns) = (pace, turns)
     }
 
     func stop() { isStopped.store(true, ordering: .relaxed) }
@@ -70,13 +75,18 @@ final class LoadClient: Sendable {
             let begun = LabClock.now()
             let id = score.number()
             memory.turn = id
-            let outcome: LoadScore.Outcome
+            var outcome: LoadScore.Outcome
             do throws(LabError) {
                 outcome = try ask(id, &memory)
             } catch {
                 outcome = .wrong("\(error)")
             }
-            score.add(outcome, of: kind.rawValue, since: begun, note: "(request \(id))")
+            if outcome.isFailure, score.isCalm(since: begun), !evidence.starved.isEmpty {
+                outcome = .starved("\(outcome) while no server changed")
+            }
+            score.add(outcome, of: kind.rawValue, since: begun, note: "(request \(id))") {
+                evidence.text(ofClient: memory.connection?.socket.port)
+            }
             if outcome != .answered { memory.connection = nil }
             LabClock.nap(kind == .idle ? .milliseconds(800 + id % 5 * 400) : pace)
         }
@@ -184,8 +194,9 @@ final class LoadClient: Sendable {
         }
         guard !memory.origin.isEmpty, origin != memory.origin else { return .answered }
         if set == nil { return .wrong("moved from \(memory.origin) to \(origin) without a new cookie") }
-        return score.isCalm(since: memory.lastAnswer)
-            ? .wrong("moved from \(memory.origin) to \(origin) while no server changed") : .answered
+        guard score.isCalm(since: memory.lastAnswer) else { return .answered }
+        let what = "moved from \(memory.origin) to \(origin) while no server changed"
+        return evidence.starved.contains(memory.origin) ? .starved(what) : .wrong(what)
     }
 
     private func askSlowly(_ id: UInt64, _ memory: inout Memory) throws(LabError) -> LoadScore.Outcome {

@@ -12,19 +12,22 @@ final class LoadConnection {
     }
 
     /// How long anything may take before it counts as hung: longer than every timeout of the proxy's together.
-    static let patience = Interval.seconds(30)
+    private let patience: Interval
 
     let socket: LabSocket
     private var input: [UInt8] = []
     private var hasEnded = false
     private var hasFailed = false
 
-    init(port: Int) throws(LabError) { socket = try LabSocket.connect(to: port) }
+    init(port: Int, patience: Interval = .seconds(30)) throws(LabError) {
+        socket = try LabSocket.connect(to: port)
+        self.patience = patience
+    }
 
     /// Sends all of it; false when the connection broke or does not take it in time.
     func send(_ bytes: [UInt8]) -> Bool {
         var sent = 0
-        let deadline = LabClock.now() + Self.patience
+        let deadline = LabClock.now() + patience
         while sent < bytes.count, LabClock.now() < deadline {
             guard let count = socket.write(bytes[sent...]) else { return false }
             sent += count
@@ -38,7 +41,7 @@ final class LoadConnection {
 
     /// The next final answer to a request of that method; interim ones are passed over, 101 is final.
     func answer(to method: String, slowly: Bool = false) -> Answer {
-        let deadline = LabClock.now() + Self.patience
+        let deadline = LabClock.now() + patience
         while true {
             while let message = LabMessage(input[...], answerTo: method, ended: hasEnded), message.isWhole {
                 input.removeFirst(message.length)
@@ -53,7 +56,7 @@ final class LoadConnection {
 
     /// Whether exactly these bytes came next; nil when the time is over.
     func expect(_ bytes: [UInt8]) -> Bool? {
-        let deadline = LabClock.now() + Self.patience
+        let deadline = LabClock.now() + patience
         while input.count < bytes.count {
             if hasEnded || hasFailed { return false }
             guard LabClock.now() < deadline else { return nil }

@@ -24,9 +24,41 @@ final class LoadOrigin: Sendable {
     private let counted = Atomic<UInt64>(0)
     private let balanced = Atomic<UInt64>(0)
     private let isStopped = Atomic<Bool>(false)
+    private let presence = Mutex(Presence())
+
+    /// When its turns were, and which of them were long.
+    private struct Presence: Sendable {
+        var lastTurn = LabClock.now()
+        var lastLength = Interval.seconds(0)
+        var absences: [(length: Interval, end: Instant)] = []
+    }
+    /// A turn waits for 50 ms at most: of two that take longer than this, the processor was away for most.
+    private static let absenceMinimum = Interval.milliseconds(300)
 
     init(name: String, port: Int, echoes: Bool) {
         (self.name, self.port, self.echoes) = (name, port, echoes)
+    }
+
+    /// The longest that two turns, one after the other, took within the last `span`; they may have begun before. An
+    /// answer takes two: one to accept the connection, one to read what is asked.
+    func absence(within span: Interval) -> Interval {
+        let now = LabClock.now()
+        return presence.withLock { presence in
+            presence.absences.filter { now.since($0.end) <= span }.map(\.length)
+                .reduce(now.since(presence.lastTurn), max)
+        }
+    }
+
+    /// Its thread begins a turn.
+    func takeTurn() {
+        let now = LabClock.now()
+        presence.withLock { presence in
+            let length = now.since(presence.lastTurn)
+            let both = Interval(nanoseconds: length.nanoseconds + presence.lastLength.nanoseconds)
+            (presence.lastTurn, presence.lastLength) = (now, length)
+            guard both >= Self.absenceMinimum else { return }
+            presence.absences = presence.absences.suffix(63) + [(both, now)]
+        }
     }
 
     var health: Health {
@@ -46,6 +78,7 @@ final class LoadOrigin: Sendable {
         var listener: LabSocket?
         var guests: [LoadGuest] = []
         while !isStopped.load(ordering: .relaxed) {
+            takeTurn()
             let health = health
             if health == .crashed {
                 listener = nil

@@ -17,6 +17,16 @@ final class LoadScore: Sendable {
         case hung
         /// Something came that is not true.
         case wrong(String)
+        /// What would be wrong, had its server not been without a processor: the proxy was right to take it for down.
+        case starved(String)
+
+        /// An error of the proxy's own, or a cut.
+        var isFailure: Bool {
+            switch self {
+            case .refused, .cut: true
+            case .answered, .left, .hung, .wrong, .starved: false
+            }
+        }
     }
 
     /// Counts of one kind of client.
@@ -29,8 +39,9 @@ final class LoadScore: Sendable {
         var unexplained = 0
         var hung = 0
         var wrong = 0
+        var starved = 0
 
-        var all: Int { answered + refused + cut + left + hung + wrong }
+        var all: Int { answered + refused + cut + left + hung + wrong + starved }
     }
 
     private struct State: Sendable {
@@ -59,11 +70,13 @@ final class LoadScore: Sendable {
         state.withLock { !$0.isDisturbed && $0.lastDisturbed < begun }
     }
 
-    func add(_ outcome: Outcome, of kind: String, since begun: Instant, note: @autoclosure () -> String = "")
-    {
-        let note = note()
+    /// Counts it; `evidence` is asked for when it is a finding.
+    func add(
+        _ outcome: Outcome, of kind: String, since begun: Instant, note: String = "",
+        evidence: () -> String = { "" }
+    ) {
         let now = LabClock.now()
-        state.withLock { state in
+        let finding: String? = state.withLock { state in
             var tally = state.tallies[kind] ?? Tally()
             let isCalm = !state.isDisturbed && state.lastDisturbed < begun
             var finding: String?
@@ -82,12 +95,18 @@ final class LoadScore: Sendable {
             case .wrong(let what):
                 tally.wrong += 1
                 finding = what
+            case .starved(let what):
+                tally.starved += 1
+                finding = what + ", but one had no processor"
             }
             state.tallies[kind] = tally
-            if let finding, state.findings.count < 100 {
-                state.findings.append("\(kind): \(finding) after \(now.since(begun).text) \(note)")
-            }
+            return state.findings.count < 30 ? finding : nil
         }
+        // Said at once: of an hour, the end may be far.
+        guard let finding else { return }
+        let text = "\(kind): \(finding) after \(now.since(begun).text) \(note)\(evidence())"
+        ProxyProof.say("  \(text)")
+        state.withLock { $0.findings.append(text) }
     }
 
     var tallies: [String: Tally] { state.withLock { $0.tallies } }

@@ -15,17 +15,24 @@ struct LoadWatch {
         kilobytes.append(ProxyBench.residentKilobytes(of: process.number))
         descriptors.append(Self.descriptors(of: process.number))
     }
+}
 
-    static func median(_ values: ArraySlice<Int>) -> Int {
-        let sorted = values.sorted()
-        return sorted.isEmpty ? 0 : sorted[sorted.count / 2]
-    }
+/// How much memory a process had at first and at last, of samples taken at equal times.
+struct LoadGrowth: Equatable {
+    /// Medians in KiB of the first and the last fifth after the warm-up, which is a fifth of all.
+    let first: Int
+    let last: Int
 
-    /// The medians of the first and the last fifth of what was sampled after the warm-up; nil when there is too little.
-    func growth(warmUp: Int) -> (first: Int, last: Int)? {
-        let settled = kilobytes.dropFirst(warmUp)
+    /// A twentieth more, and half a MiB, is what connections of the moment make.
+    var isAllowed: Bool { last <= first + first / 20 + 512 }
+
+    /// Nil where there is too little to say.
+    init?(kilobytes: [Int]) {
+        let settled = kilobytes.dropFirst(kilobytes.count / 5)
         guard settled.count >= 10 else { return nil }
         let fifth = settled.count / 5
-        return (Self.median(settled.prefix(fifth)), Self.median(settled.suffix(fifth)))
+        (first, last) = (Self.median(settled.prefix(fifth)), Self.median(settled.suffix(fifth)))
     }
+
+    private static func median(_ values: ArraySlice<Int>) -> Int { values.sorted()[values.count / 2] }
 }

@@ -1,12 +1,12 @@
-/// One case of the case file, as it is run against a whole proxy: the file's head says what each line means.
-struct ProxyCase {
+/// One case of the case file, for the parser alone and for a whole proxy: the file's head says what each line means.
+struct ProxyCase: Sendable, CustomStringConvertible {
     /// What the origin does when a whole request has reached it.
-    enum Answer {
-        case bytes([UInt8])
-        /// It ends the connection after these bytes.
-        case bytesAndEnd([UInt8])
-        /// It resets it after them.
-        case bytesAndReset([UInt8])
+    struct Answer: Sendable {
+        /// What becomes of the connection after the bytes.
+        enum Ending { case stays, ends, resets }
+
+        var bytes: [UInt8]
+        var ending = Ending.stays
     }
 
     var name: String
@@ -28,6 +28,8 @@ struct ProxyCase {
     var client: [String] = []
     /// How many whole requests reach the origin; nil where the case does not say.
     var reaches: Int?
+
+    var description: String { name }
 
     /// The document and its section: what the summary counts by.
     var section: String {
@@ -63,9 +65,9 @@ struct ProxyCase {
             bytes = Self.unescape(String(words.last ?? ""))
         case "expect": expected = rest
         case "sends": sends = Self.unescape(rest)
-        case "origin": answers.append(.bytes(Self.unescape(rest)))
-        case "origin-ends": answers.append(.bytesAndEnd(Self.unescape(rest)))
-        case "origin-resets": answers.append(.bytesAndReset(Self.unescape(rest)))
+        case "origin": answers.append(Answer(bytes: Self.unescape(rest)))
+        case "origin-ends": answers.append(Answer(bytes: Self.unescape(rest), ending: .ends))
+        case "origin-resets": answers.append(Answer(bytes: Self.unescape(rest), ending: .resets))
         case "then": more.append(Self.unescape(rest))
         case "client": client.append(rest)
         case "reaches": reaches = Int(rest)

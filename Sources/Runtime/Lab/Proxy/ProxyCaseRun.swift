@@ -65,9 +65,9 @@ final class ProxyCaseRun {
     private static func script(_ entry: ProxyCase) -> [ProxyCase.Answer] {
         guard let head = LabMessage(entry.bytes[...], answerTo: entry.method), head.status < 200,
             head.status != 101, head.status > 0
-        else { return [.bytesAndEnd(entry.bytes)] }
+        else { return [ProxyCase.Answer(bytes: entry.bytes, ending: .ends)] }
         let rest = entry.bytes.count - head.headLength
-        return [.bytesAndEnd(entry.bytes + finalAnswer.dropFirst(rest))]
+        return [ProxyCase.Answer(bytes: entry.bytes + finalAnswer.dropFirst(rest), ending: .ends)]
     }
 
     private func send(_ bytes: [UInt8]) {
@@ -146,16 +146,15 @@ final class ProxyCaseRun {
         guard !guest.isTunnel else { return moved }
         while let message = LabMessage(record.origin[guest.place].dropFirst(guest.used)), message.isWhole {
             guest.used += message.length
-            let answer = answers.isEmpty ? .bytes(Array(Self.standardAnswer.utf8)) : answers.removeFirst()
-            switch answer {
-            case .bytes(let bytes): _ = guest.socket.write(bytes[...])
-            case .bytesAndEnd(let bytes):
-                _ = guest.socket.write(bytes[...])
-                guest.socket.endSending()
-                guest.isTunnel = true
-            case .bytesAndReset(let bytes):
-                _ = guest.socket.write(bytes[...])
-                guest.isTunnel = true
+            let answer =
+                answers.isEmpty
+                ? ProxyCase.Answer(bytes: Array(Self.standardAnswer.utf8)) : answers.removeFirst()
+            _ = guest.socket.write(answer.bytes[...])
+            guest.isTunnel = answer.ending != .stays
+            switch answer.ending {
+            case .stays: break
+            case .ends: guest.socket.endSending()
+            case .resets:
                 LabClock.nap(.milliseconds(30))
                 guest.socket.resetOnClose()
                 (guest.isReset, guest.hasEnded) = (true, true)

@@ -40,7 +40,9 @@ public struct ProxyCases {
         if let command = peer.versionCommand {
             let found = try ChildProcess.run(["sh", "-c", "command -v \(command[0])"])
             guard found.status == 0 else {
-                proof.skip("\(command[0]): \(command[0]) is not installed")
+                proof.skip(
+                    "\(command[0]): \(command[0]) is not installed, so cases are not run against it: run `apt-get install"
+                        + " \(command[0])`, and stop and disable the service that Debian starts with it")
                 return
             }
             let version = try ChildProcess.run(command).output.split(separator: "\n").first.map(String.init)

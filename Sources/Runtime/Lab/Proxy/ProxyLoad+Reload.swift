@@ -18,7 +18,7 @@ extension ProxyLoad {
             for number in 1...count {
                 // A connection that speaks for longer than all reloads take.
                 let client = LoadClient(
-                    kind, ports: ports, score: score, pace: .milliseconds(pace),
+                    kind, ports: ports, score: score, evidence: evidence, pace: .milliseconds(pace),
                     turns: kind == .tcp ? 300 : 180)
                 try clients.add("\(kind) \(number)", client.stop) { client.run() }
             }
@@ -29,7 +29,6 @@ extension ProxyLoad {
         LabClock.nap(.milliseconds(2500))
         clients.end()
         report(score)
-        for finding in score.findings.prefix(20) { ProxyProof.say("  \(finding)") }
         let tallies = score.tallies.values
         let lost = tallies.reduce(0) { $0 + $1.cut + $1.refused + $1.hung + $1.wrong }
         proof.check(

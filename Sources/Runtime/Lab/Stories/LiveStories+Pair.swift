@@ -13,6 +13,10 @@ extension LiveStories {
             LiveStory("a proxy that is dead, or hangs, does not keep the address") { run throws(LabError) in
                 try deadProxy(run)
             },
+            LiveStory(
+                "the address leaves a proxy that has lost its servers for one that has them; where neither has any it"
+                    + " stays"
+            ) { run throws(LabError) in try emptyProxy(run) },
             LiveStory("what is ordered at one proxy holds at the other, also at one that was off") {
                 run throws(LabError) in try ordersReach(run)
             },
@@ -85,6 +89,62 @@ extension LiveStories {
         run.note("proxy stopped: the longest that a client was without an answer: \(outage.text)")
         try require(outage < .seconds(5), "no client was without an answer for 5 s")
         try require(try run.holderOfPair() == "node1", "node2 has lowered the address")
+    }
+
+    private static func emptyProxy(_ run: StoryRun) throws(LabError) {
+        try run.beginPair()
+        let clients = try run.startClients(4)
+        try run.wait("node2's proxy serves as well", .seconds(10)) { () throws(LabError) -> Bool? in
+            run.daemonLines("node2").contains { $0.contains("proxy") && $0.contains("serves") } ? true : nil
+        }
+        let begin = LabClock.now()
+        try takeServers(from: "node1", run)
+        try run.waitForPair(on: "node2", .seconds(15))
+        try run.waitForAnswers(10, of: clients, since: LabClock.now())
+        let outage = clients.longestSilence(from: begin, to: LabClock.now())
+        run.note("servers lost to one proxy: the longest without an answer was \(outage.text)")
+        // Three checks every 500 ms, the patience of 3 s, the elector.
+        try require(outage < .seconds(8), "no client was without an answer for 8 s")
+        try require(try run.holderOfPair() == "node2", "node1 has lowered the address")
+
+        try takeServers(from: "node2", run)
+        let ask = [run.lab.program, "ask", LabWeb.endpoint, "--count", "1", "--status"]
+        try run.wait("who asks is told that there is no server", .seconds(10)) {
+            () throws(LabError) -> Bool? in
+            try run.lab.machine("client").run(ask).output.hasPrefix("503") ? true : nil
+        }
+        // As long as twice the patience: it would be gone by then.
+        let end = LabClock.now() + .seconds(6)
+        while LabClock.now() < end {
+            try require(
+                try run.holderOfPair() == "node2", "the address stays where neither proxy has a server")
+            LabClock.nap(.milliseconds(300))
+        }
+        try giveServers(to: "node2", run)
+        try run.waitForAnswers(10, of: clients, since: LabClock.now())
+        try require(try run.holderOfPair() == "node2", "it has not moved")
+        try giveServers(to: "node1", run)
+    }
+
+    /// The web servers refuse every connection from that machine, and answer everybody else.
+    private static func takeServers(from node: String, _ run: StoryRun) throws(LabError) {
+        let ports = LabWeb.servers.map { "\($0.port)" }.joined(separator: ", ")
+        let commands = [
+            "add table inet servers",
+            "add chain inet servers out { type filter hook output priority 0; }",
+            "add rule inet servers out tcp dport { \(ports) } reject with tcp reset",
+        ]
+        for command in commands {
+            let done = try run.lab.machine(node).run(["nft", command])
+            guard done.status == 0 else { throw LabError("nft on \(node): \(done.output)") }
+        }
+        run.say("\(node) reaches no web server")
+    }
+
+    private static func giveServers(to node: String, _ run: StoryRun) throws(LabError) {
+        let done = try run.lab.machine(node).run(["nft", "delete table inet servers"])
+        guard done.status == 0 else { throw LabError("nft on \(node): \(done.output)") }
+        run.say("\(node) reaches the web servers")
     }
 
     private static func ordersReach(_ run: StoryRun) throws(LabError) {

@@ -3,10 +3,9 @@ public import Basics
 /// Exercise 4: two proxies with one address and a statistics page behind user and password; reboot one, then the other.
 public struct PairExercise {
     private let story: StoryRun
-    private let output: String
+    private var record: ExerciseRecord
     /// How long the client looks on after each step.
     public var look = Interval.seconds(3)
-    private var marks: [(time: Instant, text: String)] = []
 
     private static let page = 8404
     private static let user = (name: "admin", password: "exercise")
@@ -17,15 +16,12 @@ public struct PairExercise {
     public init(lab: LabTopology, output: String) {
         story = StoryRun(lab: lab, full: false)
         story.isTalking = true
-        self.output = output
+        record = ExerciseRecord(output: output)
     }
 
     /// Performs it, and leaves `answers.txt` and `answers.svg`; the lab is wiped.
     public mutating func run() throws(LabError) {
-        let result = Result { () throws(LabError) in try perform() }
-        story.stopObservers()
-        for line in try story.lab.wipe() { print("remains: \(line)") }
-        try result.get()
+        try story.perform { () throws(LabError) in try perform() }
     }
 
     private mutating func perform() throws(LabError) {
@@ -54,27 +50,21 @@ public struct PairExercise {
         }
         try showStatistics()
         story.stopObservers()
-        var series = AnswerSeries(clients.seen(1), from: begin)
-        series.marks = marks.map {
-            AnswerSeries.Mark(milliseconds: AnswerSeries.milliseconds($0.time, begin), text: $0.text)
-        }
-        try TextFile.makeDirectory(output)
-        try TextFile.write(series.text, to: "\(output)/answers.txt")
-        try PlotFiles.show(
-            series, title: "Exercise 4: a web client of two proxies behind one address",
-            to: "\(output)/answers.svg")
+        try record.leave(
+            clients.seen(1), from: begin,
+            title: "Exercise 4: a web client of two proxies behind one address")
     }
 
     private mutating func reboot(
         _ node: String, thenOn other: String, _ clients: StoryClients
     ) throws(LabError) {
         let begin = LabClock.now()
-        marks.append((begin, "reboot \(node)"))
+        record.mark("reboot \(node)")
         try story.kill([node])
         try story.waitForPair(on: other)
         LabClock.nap(.seconds(1))
         try story.start(node, writing: false)
-        marks.append((LabClock.now(), "\(node) is back"))
+        record.mark("\(node) is back")
         try story.wait("\(node)'s proxy serves again", .seconds(20)) { () throws(LabError) -> Bool? in
             try servers(of: LabNetwork.address(of: node)).filter { $0.contains(" UP ") }.count == 2
                 ? true : nil

@@ -4,26 +4,22 @@ import Glibc
 /// Exercise 2: an address that two machines share, pinged from a third: shut down 1, start 1, shut down 2.
 public struct SharedAddressExercise {
     private let story: StoryRun
-    private let output: String
+    private var record: ExerciseRecord
     /// Whether machines end their services before they go off; otherwise their power is cut.
     public var isOrderly = false
     /// How long the client looks on after each step.
     public var look = Interval.seconds(3)
-    private var marks: [(time: Instant, text: String)] = []
 
     /// `output` is the directory that the client's answers and their drawing are left in.
     public init(lab: LabTopology, output: String) {
         story = StoryRun(lab: lab, full: false)
         story.isTalking = true
-        self.output = output
+        record = ExerciseRecord(output: output)
     }
 
     /// Performs it, and leaves `answers.txt` and `answers.svg`; the lab is wiped.
     public mutating func run() throws(LabError) {
-        let result = Result { () throws(LabError) in try perform() }
-        story.stopObservers()
-        for line in try story.lab.wipe() { print("remains: \(line)") }
-        try result.get()
+        try story.perform { () throws(LabError) in try perform() }
     }
 
     private mutating func perform() throws(LabError) {
@@ -51,15 +47,16 @@ public struct SharedAddressExercise {
             try !LiveStories.holdsAddress("node1", LabNetwork.virtualAddress, story)
         else { throw LabError("the address has moved though nothing was wrong with node2") }
         story.say("the address is still on node2: nobody preempts")
-        try noteOutage(since: marks.last?.time ?? begin, "start node1")
+        try noteOutage(since: record.lastMark ?? begin, "start node1")
         try shutDown("node2", thenOn: "node1")
         story.noteClaims(since: begin)
         story.stopObservers()
-        try leave(from: begin)
+        try record.leave(
+            story.pings, from: begin, title: "Exercise 2: an address of two machines, pinged every 10 ms")
     }
 
     private mutating func step(_ text: String) {
-        marks.append((LabClock.now(), text))
+        record.mark(text)
         story.say(text)
     }
 
@@ -87,18 +84,6 @@ public struct SharedAddressExercise {
         try story.wait("\(node) has the address", .seconds(20)) { () throws(LabError) -> Bool? in
             try LiveStories.holdsAddress(node, LabNetwork.virtualAddress, story) ? true : nil
         }
-    }
-
-    private func leave(from begin: Instant) throws(LabError) {
-        var series = AnswerSeries(story.pings, from: begin)
-        series.marks = marks.map {
-            AnswerSeries.Mark(milliseconds: AnswerSeries.milliseconds($0.time, begin), text: $0.text)
-        }
-        try TextFile.makeDirectory(output)
-        try TextFile.write(series.text, to: "\(output)/answers.txt")
-        try PlotFiles.show(
-            series, title: "Exercise 2: an address of two machines, pinged every 10 ms",
-            to: "\(output)/answers.svg")
     }
 }
 
