@@ -94,6 +94,7 @@ enum NFSStories {
         try scene.stall(kill, since: before, steps: [("node2", "promote")])
         try scene.probeLock(on: "node2")
         try scene.graceEnds(on: "node2")
+        if scene.version != "3" { try scene.probeRecords(on: "node2") }
         try scene.checkFile(on: "node2")
         try run.turnOn(["node1"])
         _ = try run.waitSettled()
@@ -103,6 +104,7 @@ enum NFSStories {
         try scene.stall(moved, since: before, steps: [("node2", "demote"), ("node1", "promote")])
         try scene.probeLock(on: "node1")
         try scene.graceEnds(on: "node1")
+        if scene.version != "3" { try scene.probeRecords(on: "node1") }
         _ = try run.waitSettled()
         before = scene.answers.count
         let cut = try scene.cutOff("node1", other: "node2")
