@@ -163,7 +163,7 @@ enum NFSStories {
         let node1 = run.lab.machine("node1")
         let shell =
             try node1.require(
-                "cd \(LabSettings.mountPath) && setsid sh -c 'while :; do sleep 1; done' </dev/null >/dev/null 2>&1 & echo $!"
+                "(cd \(LabSettings.mountPath) && exec setsid sh -c 'while :; do sleep 1; done') </dev/null >/dev/null 2>&1 & echo $!"
             ).split(separator: "\n").first.map { String($0) } ?? ""
         let place = run.logEnd(of: "node1")
         let before = scene.answers.count
