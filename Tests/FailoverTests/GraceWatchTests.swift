@@ -16,8 +16,9 @@ struct GraceWatchTests {
 
         var missing: [String]? { watch.missing }
 
-        func mayEnd(_ held: ClientHoldings, at milliseconds: UInt64) -> Bool {
-            watch.mayEnd(held, at: GraceWatchTests.start + .milliseconds(milliseconds))
+        func mayEnd(_ held: ClientHoldings, isRecorded: Bool = true, at milliseconds: UInt64) -> Bool {
+            watch.mayEnd(
+                held, isRecorded: isRecorded, at: GraceWatchTests.start + .milliseconds(milliseconds))
         }
     }
 
@@ -67,6 +68,16 @@ struct GraceWatchTests {
         #expect(!watch.mayEnd(ClientHoldings(states: ["a": 2], locks: 1), at: 500))
         #expect(!watch.mayEnd(ClientHoldings(), at: 1000))
         #expect(watch.mayEnd(ClientHoldings(), at: 3000))
+    }
+
+    @Test(
+        "while somebody who is here is not in the records it stays open: the next server would not know them")
+    func notRecorded() {
+        let watch = Watched(ClientHoldings(states: ["a": 1]))
+        let held = ClientHoldings(states: ["a": 1])
+        for second in 1...9 { #expect(!watch.mayEnd(held, isRecorded: false, at: UInt64(second) * 1000)) }
+        #expect(watch.missing == [])
+        #expect(watch.mayEnd(held, at: 9500))
     }
 
     @Test("nobody held anything: it ends after the quiet time; nothing is known: it is not ended")

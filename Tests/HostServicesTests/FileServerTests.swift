@@ -59,22 +59,6 @@ struct FileServerTests {
         #expect(FileServer.words(serving: ["3"]) == "+3 -4\n")
     }
 
-    @Test("a confirmed client has its name and its opens and locks, as the kernel prints them")
-    func clients() {
-        let info =
-            "clientid: 0x1\naddress: \"192.168.56.13:749\"\nstatus: confirmed\nname: \"Linux 4.2 a b\"\n"
-        #expect(FileServer.clientName(info) == "\"Linux 4.2 a b\"")
-        #expect(FileServer.clientName(info.replacing("confirmed", with: "courtesy")) == nil)
-        #expect(FileServer.clientName(info.replacing("status: confirmed\n", with: "")) == "\"Linux 4.2 a b\"")
-        #expect(FileServer.clientName("") == nil)
-        let states =
-            "- 0x01: { type: open, access: rw, deny: --, superblock: \"07:00:12\", owner: \"open id\" }\n"
-            + "- 0x02: { type: lock, superblock: \"07:00:12\", owner: \"lock id\" }\n"
-            + "- 0x03: { type: deleg, access: w, superblock: \"07:00:12\" }\n"
-        #expect(FileServer.stateCount(states) == 2)
-        #expect(FileServer.stateCount("") == 0)
-    }
-
     @Test("locks are counted on one device, waiting ones and one file left out")
     func locks() {
         let table =

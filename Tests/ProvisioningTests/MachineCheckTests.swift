@@ -39,6 +39,30 @@ struct MachineCheckTests {
         #expect(try !findings(lease: "normal").contains { $0.text.hasPrefix("lease: ") })
     }
 
+    @Test("sqlite3 is looked for where NFS 4.0 is served, and only there")
+    func recordsEditor() throws {
+        func findings(versions: String) throws -> [MachineCheck.Finding] {
+            let settings = try Settings.parse(
+                text: """
+                    cluster: test
+                    secret: /none/secret
+                    nodes:
+                      node1: { address: 127.0.0.1 }
+                      node2: { address: 127.0.0.2 }
+                    arbiter: none
+                    groups:
+                      files:
+                        volume: { size: 1MiB, backing: /none/files.img }
+                        mount: { path: /none/files }
+                        address: 192.0.2.1/24
+                        export: { to: [192.0.2.0/24], versions: \(versions) }
+                    """, file: "test.yaml")
+            return MachineCheck.run(settings: settings, nodeName: "node1", deadline: .now() + .seconds(5))
+        }
+        #expect(try findings(versions: "[4.0, 4.2]").contains { $0.text.hasPrefix("tool: sqlite3") })
+        #expect(try !findings(versions: "[3, 4.1]").contains { $0.text.hasPrefix("tool: sqlite3") })
+    }
+
     @Test("the machine with the witness's address is looked at as the witness, and not for copies")
     func witnessMachine() throws {
         func findings(witness: String) throws -> [MachineCheck.Finding] {

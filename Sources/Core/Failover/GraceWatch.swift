@@ -42,8 +42,9 @@ public struct GraceWatch: Sendable {
         changed = now
     }
 
-    /// Takes what clients hold now; says whether the grace period is to be ended.
-    public mutating func mayEnd(_ held: ClientHoldings, at now: Instant) -> Bool {
+    /// Takes what clients hold now; says whether the grace period is to be ended. `isRecorded`: whether everybody who is
+    /// here is in the records: with the period's end goes what the old server had recorded of them.
+    public mutating func mayEnd(_ held: ClientHoldings, isRecorded: Bool = true, at now: Instant) -> Bool {
         if held != last {
             // What is seen first is a change only where it is something.
             if last != nil || held != ClientHoldings() { changed = max(changed, now) }
@@ -52,7 +53,7 @@ public struct GraceWatch: Sendable {
         most.states.merge(held.states) { max($0, $1) }
         most.hosts.formUnion(held.hosts)
         most.locks = max(most.locks, held.locks)
-        return missing == [] && now >= changed + Self.quiet
+        return isRecorded && missing == [] && now >= changed + Self.quiet
     }
 
     /// Who has not come back, or not with all that it held; nil when that is not known.

@@ -23,10 +23,14 @@ extension ServerHands {
         }
         guard let export = served else { return [] }
         do throws(SystemError) {
-            let held = try holdings(of: export)
-            if grace != nil { return try watchGrace(held) }
+            let clients = try ServedClient.all()
+            // What is told of a server that has ended is nobody's.
+            guard try FileServer.threads() > 0 else { return [] }
+            let held = try holdings(of: export, clients)
+            let (isRecorded, news) = keepRecords(of: clients, export)
+            if grace != nil { return try news + watchGrace(held, isRecorded: isRecorded) }
             holdings.update(held, in: state, at: .now())
-            return []
+            return news
         } catch {
             // The server has just been stopped, or the file system fails and tells it elsewhere.
             return []
@@ -34,10 +38,13 @@ extension ServerHands {
     }
 
     /// While a grace period lasts, the old server's list stays: who has not come back yet may still do so to the next.
-    private mutating func watchGrace(_ held: ClientHoldings) throws(SystemError) -> [ServerNews] {
+    /// It is not ended before everybody who has come back is in the records: the next server knows nobody else.
+    private mutating func watchGrace(_ held: ClientHoldings, isRecorded: Bool) throws(SystemError)
+        -> [ServerNews]
+    {
         guard let since = grace?.since, var watch = grace?.watch else { return [] }
         let isOver = try !FileServer.isInGrace()
-        let mayEnd = watch.mayEnd(held, at: .now())
+        let mayEnd = watch.mayEnd(held, isRecorded: isRecorded, at: .now())
         grace = (watch, since)
         guard isOver || mayEnd else { return [] }
         if !isOver { try FileServer.endGrace() }
@@ -54,12 +61,43 @@ extension ServerHands {
         ]
     }
 
+    /// Puts into the records, and takes out of them, what the kernel does not by itself. Says whether they are as they
+    /// are to be, and gives lines for the journal.
+    private mutating func keepRecords(of clients: [ServedClient], _ export: ExportTarget) -> (
+        isRecorded: Bool, news: [ServerNews]
+    ) {
+        guard let watch = recording else { return (true, []) }
+        let changes = watch.changes(
+            clients.map { client in
+                SeenClient(
+                    name: client.name, states: client.states, saysWhenDone: client.minorVersion != 0,
+                    silence: client.silence.map { .seconds(UInt64(max(0, $0))) })
+            })
+        guard !changes.isEmpty else { return (true, []) }
+        let trouble: String?
+        do throws(SystemError) {
+            let result = try records(export).change(
+                adding: changes.adding, removing: changes.removing, runner, deadline: .seconds(5))
+            trouble = result.isSuccess ? nil : result.summary
+        } catch {
+            trouble = "\(error)"
+        }
+        if trouble == nil { recording?.wrote(changes) }
+        // It is tried again, and said once.
+        defer { recordTrouble = trouble }
+        guard let trouble, trouble != recordTrouble else { return (trouble == nil, []) }
+        let names = changes.adding.union(changes.removing).sorted().joined(separator: ", ")
+        return (false, [ServerNews(name: "client-records", text: "not written for \(names): \(trouble)")])
+    }
+
     /// What clients hold now.
-    private func holdings(of export: ExportTarget) throws(SystemError) -> ClientHoldings {
+    private func holdings(of export: ExportTarget, _ clients: [ServedClient]) throws(SystemError)
+        -> ClientHoldings
+    {
         let hosts =
             try export.hasLockRecords ? LockRecords(directory: export.lockRecords).hosts().holding : []
         return ClientHoldings(
-            states: try FileServer.statesOfClients(), hosts: hosts,
+            states: Dictionary(clients.map { ($0.name, $0.states) }, uniquingKeysWith: +), hosts: hosts,
             locks: try FileLocks.count(at: export.path, without: "\(export.records)/main.sqlite"))
     }
 

@@ -21,6 +21,10 @@ struct ServerHands {
     /// What clients held of the old server, and who has it again; nil while there is no grace period.
     var grace: (watch: GraceWatch, since: Instant)?
     var holdings = HoldingsList()
+    /// Whose names are to be in the records; nil where the kernel writes down everybody by itself.
+    var recording: RecordWatch?
+    /// What was said of records that could not be written.
+    var recordTrouble: String?
 
     init(_ settings: Settings, _ group: Settings.Group) {
         self.settings = settings
@@ -32,7 +36,7 @@ struct ServerHands {
     /// Says that the server which runs is ours: what it finds without this is somebody else's.
     private var mark: String { "\(settings.runDirectory)/nfsd-is-ours" }
 
-    private func records(_ export: ExportTarget) -> ClientRecords {
+    func records(_ export: ExportTarget) -> ClientRecords {
         ClientRecords(directory: export.records, pipes: "\(settings.runDirectory)/rpc_pipefs")
     }
 
@@ -51,6 +55,9 @@ struct ServerHands {
             guard let export = NodeContext.exportTarget(settings, group) else { return nil }
             if let trouble = try startMountd(export) { return trouble }
             if let trouble = try makeRoom(export) { return trouble }
+            if export.versions.contains(.fourZero), CommandRunner.find(ClientRecords.editor) == nil {
+                return "\(ClientRecords.editor) is missing, which records clients of NFS 4.0: install it"
+            }
             // What is exported must be there; it is not served before something is mounted on it.
             try FileTree.makeDirectory(export.path, mode: 0o755)
             let result = try published(export).publish(runner, deadline: Self.limit)
@@ -183,6 +190,8 @@ struct ServerHands {
         try FileServer.start(
             scope: export.scope, versions: Set(export.versions.map(\.rawValue)), lease: lease)
         served = export
+        recording = export.versions.contains(.fourZero) ? RecordWatch(lease: lease) : nil
+        recordTrouble = nil
         grace = (GraceWatch(recorded: old, at: .now()), .now())
         // Version 3 alone has no records of this kind.
         guard export.versions != [.three] else { return nil }

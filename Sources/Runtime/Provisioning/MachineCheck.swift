@@ -161,6 +161,9 @@ public enum MachineCheck {
         if settings.groups.contains(where: { $0.export != nil }) {
             names.formUnion(["exportfs", "rpc.mountd", "nfsdcld", "modprobe"])
         }
+        if settings.groups.contains(where: { $0.export?.versions.contains(.fourZero) == true }) {
+            names.insert("sqlite3")
+        }
         let places = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"]
         return names.sorted().map { name in
             places.contains { access("\($0)/\(name)", X_OK) == 0 }

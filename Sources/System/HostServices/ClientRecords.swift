@@ -82,6 +82,53 @@ public struct ClientRecords: Sendable, Hashable {
         (try? KernelFiles.read("\(directory)/main.sqlite")) ?? []
     }
 
+    /// The tool that writes into them.
+    public static let editor = "sqlite3"
+
+    /// Adds clients to the records, and removes others, by the names that the kernel prints; durable when it returns.
+    /// nfsdcld may write at the same time. One that is there already stays as it is. Throws ENOENT without sqlite3(1).
+    public func change(
+        adding: Set<String>, removing: Set<String>, _ runner: CommandRunner, deadline: Interval
+    ) throws(SystemError) -> CommandResult {
+        // The periods change when a server starts, not meanwhile; the old one's records may go at any time.
+        let asked = try edit(
+            "SELECT printf('%016x %016x', current, recovery) FROM grace;\n", runner, deadline)
+        let periods = asked.output.split(whereSeparator: \.isWhitespace).map { String($0) }
+        guard asked.isSuccess, periods.count == 2 else { return asked }
+        let script = Self.script(
+            adding: adding.sorted(), removing: removing.sorted(), current: periods[0],
+            old: UInt64(periods[1], radix: 16) == 0 ? nil : periods[1])
+        return try edit(script, runner, deadline)
+    }
+
+    private func edit(_ script: String, _ runner: CommandRunner, _ deadline: Interval) throws(SystemError)
+        -> CommandResult
+    {
+        try runner.run(
+            [Self.editor, "-batch", "-bail", "-init", "/dev/null", "\(directory)/main.sqlite"],
+            input: Array(".timeout 2000\n\(script)".utf8), deadline: deadline)
+    }
+
+    /// What changes the records of a period. `old`: the period whose clients may reclaim, while they may: with a
+    /// client's name goes the hash of its principal.
+    static func script(adding: [String], removing: [String], current: String, old: String?) -> String {
+        func literals(_ names: [String]) -> [String] {
+            names.compactMap { ServedClient.bytes(ofName: $0) }.map { bytes in
+                "X'" + bytes.map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined() + "'"
+            }
+        }
+        let (here, gone) = (literals(adding), literals(removing))
+        var lines = ["BEGIN IMMEDIATE;"]
+        if let old, !here.isEmpty {
+            lines.append(
+                "INSERT OR IGNORE INTO \"rec-\(current)\" SELECT id, princhash FROM \"rec-\(old)\" WHERE id IN"
+                    + " (\(here.joined(separator: ", ")));")
+        }
+        for name in here { lines.append("INSERT OR IGNORE INTO \"rec-\(current)\" (id) VALUES (\(name));") }
+        for name in gone { lines.append("DELETE FROM \"rec-\(current)\" WHERE id = \(name);") }
+        return (lines + ["COMMIT;", ""]).joined(separator: "\n")
+    }
+
     /// Ends it, and waits until it has: it holds the records open. Not running is a success. Throws ETIMEDOUT for
     /// one that hangs in the kernel.
     public func stop(within limit: Interval) throws(SystemError) {

@@ -121,40 +121,4 @@ public enum FileServer {
             }
         }
     }
-
-    /// Opens and locks of each confirmed client of version 4, by the name that it gives itself. Empty where the kernel
-    /// does not tell (before 5.3).
-    public static func statesOfClients() throws(SystemError) -> [String: Int] {
-        let names: [String]
-        do throws(SystemError) { names = try KernelFiles.names(in: "\(directory)/clients") } catch {
-            guard error.code == ENOENT else { throw error }
-            return [:]
-        }
-        var found: [String: Int] = [:]
-        for name in names {
-            // One that leaves while it is looked at is gone.
-            guard let info = try? KernelFiles.read("\(directory)/clients/\(name)/info"),
-                let states = try? KernelFiles.read("\(directory)/clients/\(name)/states"),
-                let client = clientName(String(decoding: info, as: UTF8.self))
-            else { continue }
-            found[client, default: 0] += stateCount(String(decoding: states, as: UTF8.self))
-        }
-        return found
-    }
-
-    /// What a confirmed client calls itself, as the kernel prints it; nil for another.
-    static func clientName(_ info: String) -> String? {
-        let lines = info.split(separator: "\n")
-        // Older kernels tell no status.
-        if let status = lines.first(where: { $0.hasPrefix("status: ") }), status != "status: confirmed" {
-            return nil
-        }
-        guard let line = lines.first(where: { $0.hasPrefix("name: ") }) else { return nil }
-        return String(line.dropFirst("name: ".count))
-    }
-
-    /// The opens and locks among a client's states, a line each; delegations and layouts are given anew.
-    static func stateCount(_ states: String) -> Int {
-        states.split(separator: "\n").count { $0.contains("type: open") || $0.contains("type: lock") }
-    }
 }

@@ -204,6 +204,20 @@ struct NFSScene {
         }
     }
 
+    /// The client's name must be in the records of the server's current period: by them alone does the next server know
+    /// it.
+    func probeRecords(on node: String) throws(LabError) {
+        let shell =
+            "f=\(LabSettings.mountPath)/.tandem/nfsdcld/main.sqlite; dmesg | grep 'NFSD: ' | tail -n 2;"
+            + " t=$(sqlite3 $f \"SELECT printf('rec-%016x', current) FROM grace\"); echo $t;"
+            + " sqlite3 $f \"SELECT CAST(id AS TEXT) FROM \\\"$t\\\"\""
+        let told = try run.lab.machine(node).require(shell)
+        run.note("  \(node): \(told.split(separator: "\n").joined(separator: "; "))")
+        guard told.contains("Linux NFS") else {
+            throw LabError("the client is not in the records of \(node)")
+        }
+    }
+
     func checkFile(on node: String, withHoles: Bool = false) throws(LabError) {
         let had = answers
         let text = try run.lab.machine(node).require(

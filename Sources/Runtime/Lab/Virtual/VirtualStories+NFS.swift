@@ -94,6 +94,7 @@ enum NFSStories {
         try scene.stall(kill, since: before, steps: [("node2", "promote")])
         try scene.probeLock(on: "node2")
         try scene.graceEnds(on: "node2")
+        if scene.version != "3" { try scene.probeRecords(on: "node2") }
         try scene.checkFile(on: "node2")
         try run.turnOn(["node1"])
         _ = try run.waitSettled()
@@ -103,6 +104,7 @@ enum NFSStories {
         try scene.stall(moved, since: before, steps: [("node2", "demote"), ("node1", "promote")])
         try scene.probeLock(on: "node1")
         try scene.graceEnds(on: "node1")
+        if scene.version != "3" { try scene.probeRecords(on: "node1") }
         _ = try run.waitSettled()
         before = scene.answers.count
         let cut = try scene.cutOff("node1", other: "node2")
@@ -161,7 +163,7 @@ enum NFSStories {
         let node1 = run.lab.machine("node1")
         let shell =
             try node1.require(
-                "cd \(LabSettings.mountPath) && setsid sh -c 'while :; do sleep 1; done' </dev/null >/dev/null 2>&1 & echo $!"
+                "(cd \(LabSettings.mountPath) && exec setsid sh -c 'while :; do sleep 1; done') </dev/null >/dev/null 2>&1 & echo $!"
             ).split(separator: "\n").first.map { String($0) } ?? ""
         let place = run.logEnd(of: "node1")
         let before = scene.answers.count
