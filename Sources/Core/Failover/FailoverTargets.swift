@@ -53,6 +53,8 @@ public struct ExportTarget: Sendable, Hashable {
     public var versions: Set<ExportVersion>
     /// Where the names of the clients of version 3 with locks lie: on the volume.
     public var lockRecords: String
+    /// Whether clients that have reclaimed are written into the records: of version 4.0 the kernel does not do it.
+    public var recordsReclaims: Bool
 
     /// Version 3 has locks, and what keeps them, beside the server.
     public var hasLockRecords: Bool { versions.contains(.three) }
@@ -72,6 +74,7 @@ public struct ExportTarget: Sendable, Hashable {
         self.records = records
         self.versions = versions
         self.lockRecords = lockRecords
+        recordsReclaims = versions.contains(.fourZero)
     }
 }
 

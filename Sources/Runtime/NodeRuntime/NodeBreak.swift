@@ -7,4 +7,6 @@ public enum NodeBreak: String, Sendable, CaseIterable {
     case scopeOfNode
     /// The records of NFS clients are on the node's own disk, not on the volume.
     case recordsOfNode
+    /// Clients of NFS 4.0 that have reclaimed are not written into the records: the kernel leaves them out.
+    case reclaimsNotRecorded
 }

@@ -60,6 +60,7 @@ struct NodeContext: Sendable {
         guard var export = Self.exportTarget(settings, group) else { return nil }
         if mistake == .scopeOfNode { export.scope = name }
         if mistake == .recordsOfNode { export.records = "\(settings.stateDirectory)/nfsdcld" }
+        if mistake == .reclaimsNotRecorded { export.recordsReclaims = false }
         return export
     }
 

@@ -55,7 +55,7 @@ struct ServerHands {
             guard let export = NodeContext.exportTarget(settings, group) else { return nil }
             if let trouble = try startMountd(export) { return trouble }
             if let trouble = try makeRoom(export) { return trouble }
-            if export.versions.contains(.fourZero), CommandRunner.find(ClientRecords.editor) == nil {
+            if export.recordsReclaims, CommandRunner.find(ClientRecords.editor) == nil {
                 return "\(ClientRecords.editor) is missing, which records clients of NFS 4.0: install it"
             }
             // What is exported must be there; it is not served before something is mounted on it.
@@ -190,7 +190,7 @@ struct ServerHands {
         try FileServer.start(
             scope: export.scope, versions: Set(export.versions.map(\.rawValue)), lease: lease)
         served = export
-        recording = export.versions.contains(.fourZero) ? RecordWatch(lease: lease) : nil
+        recording = export.recordsReclaims ? RecordWatch(lease: lease) : nil
         recordTrouble = nil
         grace = (GraceWatch(recorded: old, at: .now()), .now())
         // Version 3 alone has no records of this kind.

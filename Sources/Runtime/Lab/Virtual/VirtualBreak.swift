@@ -22,6 +22,17 @@ public struct VirtualBreak: Sendable {
             prepare: { run throws(LabError) in try writes(run) },
             judge: { run throws(LabError) in try losesNothing(run) }),
         VirtualBreak(
+            name: "reclaimsNotRecorded", mistake: "reclaimsNotRecorded",
+            prepare: { run throws(LabError) in try comesThroughOne(run) },
+            judge: { run throws(LabError) in
+                let scene = NFSScene(run, version: "4.0")
+                let before = scene.answers.count
+                let moved = try scene.switchover(from: "node2", to: "node1")
+                try scene.waitForLines(20, .seconds(60))
+                try scene.stall(moved, since: before, steps: [])
+                try scene.probeLock(on: "node1")
+            }),
+        VirtualBreak(
             name: "addressRaisedBeforeServer", mistake: "addressRaisedBeforeServer",
             prepare: { run throws(LabError) in
                 try writes(run)
@@ -50,6 +61,23 @@ public struct VirtualBreak: Sendable {
         try scene.startLines()
         try scene.launch("knock \(LabNetwork.virtualAddress) 2049", port: 3)
         try scene.waitForLines(40)
+    }
+
+    /// A client of NFS 4.0 reclaims from a second server, and opens nothing there.
+    private static func comesThroughOne(_ run: VirtualStoryRun) throws(LabError) {
+        let scene = NFSScene(run, version: "4.0")
+        try scene.begin()
+        try scene.mount()
+        try scene.startLines()
+        try scene.waitForLines(40)
+        let before = scene.answers.count
+        let shares = try scene.cutPower("node1", other: "node2")
+        try scene.waitForLines(20, .seconds(60))
+        try scene.stall(shares, since: before, steps: [])
+        try scene.probeLock(on: "node2")
+        try scene.graceEnds(on: "node2")
+        try run.turnOn(["node1"])
+        _ = try run.waitSettled()
     }
 
     private static func losesNothing(_ run: VirtualStoryRun) throws(LabError) {

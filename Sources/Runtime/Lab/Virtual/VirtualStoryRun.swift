@@ -219,16 +219,27 @@ public final class VirtualStoryRun {
         }
     }
 
-    /// Requires that both copies are the same, byte for byte. Nothing may write meanwhile.
+    /// Requires that both copies are the same, byte for byte. No client and no writer may be at work.
     func compareCopies(primary: String) throws(LabError) {
-        try lab.machine(primary).require("sync")
+        let machine = lab.machine(primary)
+        let path = LabSettings.mountPath
+        // What is mounted is written at any time, by the node itself as well (who holds what): it holds still meanwhile.
+        let isFrozen = try machine.run("mountpoint -q \(path)").status == 0
+        try machine.require(isFrozen ? "fsfreeze --freeze \(path)" : "sync", limit: .seconds(60))
+        let result = Result { () throws(LabError) in try sumsOfCopies() }
+        if isFrozen { try machine.require("fsfreeze --unfreeze \(path)") }
+        let sums = try result.get()
+        guard sums[0] == sums[1] else { throw LabError("the copies differ: \(sums)") }
+        say("the copies are equal byte for byte")
+    }
+
+    private func sumsOfCopies() throws(LabError) -> [String] {
         _ = try waitSettled()
         var sums: [String] = []
         for node in ["node1", "node2"] {
             let shell = "sha256sum \(VirtualLab.diskInside)/files.img"
             sums.append(try lab.machine(node).require(shell, limit: .seconds(120)))
         }
-        guard sums[0] == sums[1] else { throw LabError("the copies differ: \(sums)") }
-        say("the copies are equal byte for byte")
+        return sums
     }
 }
