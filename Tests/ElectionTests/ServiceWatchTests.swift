@@ -25,6 +25,36 @@ import Testing
         #expect(!watch.mustGiveUp(isPeerBetter: true, at: Self.start + .seconds(60)))
     }
 
+    @Test func oneThatStartsAfterItsNodeIsNotGoneBeforeItsStartUpTimeHasPassed() {
+        var (watch, now) = (ServiceWatch(at: Self.start), Self.start)
+        while max(now, watch.nextWakeup) < Self.start + watch.rules.startup {
+            Self.ask(&watch, .failed, at: &now)
+            #expect(watch.state == .unknown && !watch.mayHold(isPeerBetter: false))
+        }
+        var late = watch
+        Self.ask(&watch, .failed, at: &now)
+        #expect(watch.state == .gone && now < Self.start + watch.rules.startup + watch.rules.interval)
+        Self.ask(&late, .serving, at: &now)
+        #expect(late.state == .serving, "its first answer is enough: it was not gone")
+    }
+
+    @Test func oneThatHangsWhileItStartsIsGoneWhenItsStartUpTimeHasPassed() {
+        var watch = ServiceWatch(at: Self.start)
+        let due = watch.wake(at: Self.start)
+        #expect(due)
+        let again = watch.wake(at: watch.nextWakeup)
+        #expect(!again && watch.state == .unknown)
+        #expect(watch.nextWakeup == Self.start + watch.rules.startup)
+        let last = watch.wake(at: watch.nextWakeup)
+        #expect(!last && watch.state == .gone && watch.nextWakeup == .never)
+    }
+
+    @Test func oneThatHasAnsweredOnceIsGoneAtOnceAlsoInItsStartUpTime() {
+        var (watch, now) = Self.serving()
+        Self.ask(&watch, .failed, at: &now)
+        #expect(watch.state == .gone && now < Self.start + watch.rules.startup)
+    }
+
     @Test func itIsAskedAnIntervalAfterItsLastAnswer() {
         var (watch, now) = Self.serving()
         #expect(watch.nextWakeup == now + watch.rules.interval)

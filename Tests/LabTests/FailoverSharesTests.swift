@@ -11,6 +11,9 @@ struct FailoverSharesTests {
         2026-11-21T11:20:52.000Z notice tandem: promote-begins group=files
         2026-11-21T11:20:52.407Z notice tandem: promote-step group=files detail="grant: done in 209 ms"
         2026-11-21T11:20:52.410Z notice tandem: peer-lost reason="silent for 1501 ms"
+        2026-11-21T11:20:52.500Z notice tandem: promote-begins group=web
+        2026-11-21T11:20:52.501Z notice tandem: promote-step group=web detail="raise 192.168.56.101/24: done in 1 ms"
+        2026-11-21T11:20:52.502Z notice tandem: promote-ends group=web detail="in 2 ms"
         2026-11-21T11:20:52.579Z notice tandem: promote-step group=files detail="link data: done in 10 ms"
         2026-11-21T11:20:54.315Z notice tandem: promote-step group=files detail="raise 192.168.56.100/24: done in 0 ms"
         2026-11-21T11:20:54.345Z notice tandem: promote-ends group=files detail="in 265 ms"

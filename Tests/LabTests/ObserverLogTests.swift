@@ -25,4 +25,9 @@ struct ObserverLogTests {
             from: Instant(nanoseconds: 3), to: Instant(nanoseconds: 9))
         #expect(none.length == Interval(nanoseconds: 6))
     }
+    @Test("does not take a line that is still being written for a whole one")
+    func unfinishedLine() {
+        #expect(ObserverLog(text: "10 ?\n11 web1\n12 we").entries.map(\.word) == ["?", "web1"])
+        #expect(ObserverLog(text: "12 we").entries.isEmpty)
+    }
 }

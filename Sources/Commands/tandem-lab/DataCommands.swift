@@ -110,12 +110,12 @@ struct Ask: ParsableCommand {
         client.field = header
         if body || status {
             for _ in 0..<count {
-                let answer = client.ask(within: .seconds(2))
+                let answer = client.ask(within: .seconds(5))
                 print(answer.map { body ? $0.body : "\($0.status)" } ?? "-")
             }
             return
         }
-        let names = (0..<count).map { _ in client.ask(within: .seconds(2))?.name ?? "-" }
+        let names = (0..<count).map { _ in client.ask(within: .seconds(5))?.name ?? "-" }
         print(names.joined(separator: " "))
     }
 }
@@ -128,12 +128,14 @@ struct Browse: ParsableCommand {
     @Option(help: "The logs are LOG.1, LOG.2, ...") var log: String
     @Option var clients = 1
     @Option(help: "Milliseconds between two questions.") var every: UInt64 = 50
+    @Option(help: "Milliseconds that an answer is waited for.") var limit: UInt64 = 250
     @Flag(help: "Send no cookie back.") var forgetful = false
 
     func run() throws {
         var observer = WebObserver(server: endpoint, log: log)
         observer.clients = clients
         observer.pause = .milliseconds(every)
+        observer.limit = .milliseconds(limit)
         observer.keepsCookie = !forgetful
         try observer.run()
     }

@@ -18,10 +18,10 @@ struct Up: ParsableCommand {
         var settings = LabSettings()
         settings.size = size
         settings.transport = transport
+        settings.hasPair = true
         switch options.backend {
         case .netns:
             let lab = try options.lab()
-            settings.hasPair = true
             try lab.raise()
             if !bare { try lab.install(settings) }
         case .vm:

@@ -2,7 +2,7 @@ public import Basics
 
 /// What a service is known to do.
 public enum ServiceState: UInt8, Sendable, Hashable, CaseIterable {
-    /// Nobody has asked it yet.
+    /// It has not answered yet, and may still be starting.
     case unknown = 0
     case serving = 1
     /// It answers, and has nothing to serve with: a proxy without a server.
@@ -29,15 +29,18 @@ public struct ServiceRules: Sendable, Hashable {
     public var rise: Int
     /// How long one that is empty keeps the address from a better one: servers are often lost to both at once.
     public var patience: Interval
+    /// How long one that has never answered counts as starting, and not as gone: at a boot it may come after its node.
+    public var startup: Interval
 
     public init(
         interval: Interval = .milliseconds(200), timeout: Interval = .seconds(1), rise: Int = 2,
-        patience: Interval = .seconds(3)
+        patience: Interval = .seconds(3), startup: Interval = .seconds(5)
     ) {
         self.interval = interval
         self.timeout = timeout
         self.rise = rise
         self.patience = patience
+        self.startup = startup
     }
 }
 
@@ -48,6 +51,8 @@ public struct ServiceRules: Sendable, Hashable {
 ///
 /// - One that is gone never holds the address: seen within `interval` where nobody listens, within
 ///   `interval + timeout` where nobody answers.
+/// - One that has not answered since the node began is `unknown` for `startup`: it does not take the address, and the
+///   other node, if it is not the preferred one, does not yet take that for a no.
 /// - One that is empty leaves the address to a better one, after `patience`. Where there is none it stays: an honest
 ///   503 and the statistics are worth more than silence.
 ///
@@ -59,11 +64,13 @@ public struct ServiceWatch: Sendable {
     public private(set) var since: Instant
     /// When `wake` is due.
     public private(set) var nextWakeup: Instant
+    private let startupEnd: Instant
     private var isAsking = false
     private var answers = 0
 
     public init(rules: ServiceRules = ServiceRules(), at now: Instant) {
         self.rules = rules
+        startupEnd = now + rules.startup
         since = now
         nextWakeup = now
     }
@@ -74,7 +81,7 @@ public struct ServiceWatch: Sendable {
         if isAsking {
             // The answer may still come; until then there is nobody else to ask.
             become(.gone, at: now)
-            nextWakeup = .never
+            nextWakeup = state == .gone ? .never : startupEnd
             return false
         }
         isAsking = true
@@ -99,7 +106,7 @@ public struct ServiceWatch: Sendable {
 
     private mutating func become(_ found: ServiceState, at now: Instant) {
         if found == .gone { answers = 0 }
-        guard found != state else { return }
+        guard found != state, !(found == .gone && state == .unknown && now < startupEnd) else { return }
         state = found
         since = now
     }

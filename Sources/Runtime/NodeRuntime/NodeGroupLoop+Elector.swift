@@ -14,8 +14,6 @@ import WireFormat
 extension NodeGroupLoop {
     /// Priority of the node that is not preferred, as a part of the other's.
     private static let secondChoice: UInt8 = 2
-    /// How long the node that is not preferred lets the other one ask first.
-    private static let courtesy = Interval.milliseconds(1500)
     /// Without an address nothing is advertised; the peer's signs come each renewal, and this many may be missed.
     private static let quietInterval: UInt16 = 50
 
@@ -166,14 +164,19 @@ extension NodeGroupLoop {
         let could = isPromotable(replica) && !isHeld
         if !could { eligibleSince = nil } else if eligibleSince == nil { eligibleSince = now }
         var isEligible = could
-        if let since = eligibleSince, group.prefer == context.node.peer, now < since + Self.courtesy,
-            isPeerHeard, peerSign?.isHeld == false, peerSign?.isBlocked == false
+        if let since = eligibleSince, group.prefer == context.node.peer,
+            Courtesy(service: service?.rules).isDue(to: otherNode, since: since, at: now)
         {
             isEligible = false
         }
         // While it is Active or asks, the plan is not clean; that does not make the copy worse.
         guard let router, router.state == .backup || router.state == .initialize else { return }
         if router.isEligible != isEligible { tell(.eligible(isEligible)) }
+    }
+
+    private var otherNode: Courtesy.Other {
+        guard isPeerHeard, let peerSign else { return .silent }
+        return peerSign.isHeld || peerSign.isBlocked ? .hindered : .free
     }
 
     // MARK: the address

@@ -52,7 +52,7 @@ extension NodeGroupLoop {
 
     static func words(_ state: ServiceState) -> String {
         switch state {
-        case .unknown: "has not been asked yet"
+        case .unknown: "has not answered yet"
         case .serving: "serves"
         case .empty: "has no server"
         case .gone: "is gone"

@@ -45,8 +45,11 @@ public struct LabSettings: Sendable {
         text(secret: directory.secret, disk: LabDirectory.diskInside)
     }
 
-    /// The file's text. `secret` and `disk` are where each machine sees its secret, and its copy and state.
-    func text(secret: String, disk: String) -> String {
+    /// The file's text. `secret` and `disk` are where each machine sees its secret, and its copy and state; `client` is the
+    /// address of the client's machine.
+    func text(
+        secret: String, disk: String, client: String = LabNetwork.address(of: "client")
+    ) -> String {
         """
         cluster: lab
         secret: \(secret)
@@ -60,7 +63,7 @@ public struct LabSettings: Sendable {
         state-directory: \(disk)/state
         \(more)groups:
         \(hasVolume ? volumeGroup(disk: disk) : addressGroup)
-        """ + (hasPair ? LabWeb.groupText + LabWeb.proxyText(log: "\(disk)/access.log") : "")
+        """ + (hasPair ? LabWeb.groupText + LabWeb.proxyText(client: client, log: "\(disk)/access.log") : "")
     }
 
     private func volumeGroup(disk: String) -> String {

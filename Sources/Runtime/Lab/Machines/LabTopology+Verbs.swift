@@ -49,8 +49,11 @@ extension LabTopology {
             lines.append(cuts.isEmpty ? "no cuts" : "cut: " + cuts.joined(separator: ", "))
         }
         if hasPair {
-            lines.append(
-                "web: http://\(LabWeb.address)/ by the proxies; its two servers are on the client's machine")
+            var holders: [String] = []
+            for node in ["node1", "node2"] where machine(node).first != nil {
+                if try holdsPairAddress(node) { holders.append(node) }
+            }
+            lines.append(LabWeb.statusLine(holders: holders))
         }
         for node in ["node1", "node2"] where !daemonProcesses(node).isEmpty {
             let status = try verb(["status"], on: node)

@@ -14,9 +14,10 @@ public struct ObserverLog: Sendable {
     /// Reads the log file of an observer.
     public init(path: String) { self.init(text: TextFile.read(path) ?? "") }
 
-    /// Reads the text of one.
+    /// Reads the text of one. A last line without its end is still being written.
     public init(text: String) {
-        entries = text.split(separator: "\n").compactMap { line in
+        let whole = text.lastIndex(of: "\n").map { text[...$0] } ?? ""
+        entries = whole.split(separator: "\n").compactMap { line in
             let parts = line.split(separator: " ")
             guard parts.count == 2, let time = UInt64(parts[0]) else { return nil }
             return Entry(time: Instant(nanoseconds: time), word: String(parts[1]))

@@ -62,5 +62,6 @@ public struct LabDemo {
         try run.compareCopies()
         run.stopObservers()
         try WebDemo(run).tell()
+        try run.waitSettled()
     }
 }

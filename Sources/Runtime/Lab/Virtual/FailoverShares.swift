@@ -1,4 +1,4 @@
-/// What the last promotion or demotion in a node's journal took, step by step.
+/// What the last promotion or demotion of the group with the volume took, step by step, as a node's journal has it.
 struct FailoverShares {
     /// Names of steps and milliseconds, in order.
     let steps: [(name: String, milliseconds: Int)]
@@ -7,7 +7,8 @@ struct FailoverShares {
 
     /// `phase` is `promote` or `demote`.
     init(log: String, phase: String) {
-        let lines = log.split(separator: "\n")
+        // The proxies' group moves as well, at the same time.
+        let lines = log.split(separator: "\n").filter { $0.contains(" group=\(LabSettings.group)") }
         let begin = lines.lastIndex { $0.contains("\(phase)-begins") } ?? lines.endIndex
         var steps: [(name: String, milliseconds: Int)] = []
         var total: Int?

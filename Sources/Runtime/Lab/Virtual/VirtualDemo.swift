@@ -17,6 +17,8 @@ public struct VirtualDemo {
         do {
             let killed = try prepareAndKill()
             let moved = try returnAndSwitch()
+            try WebDemo(story).tell()
+            _ = try story.waitSettled()
             print(
                 """
 
@@ -44,6 +46,7 @@ public struct VirtualDemo {
         settings.size = "64MiB"
         settings.exports = true
         settings.volumeKeys = ", activity-log-extents: 8"
+        settings.hasPair = true
         try story.begin(settings)
         story.say("node1 made the file system, mounted and exported it; each write goes to both machines")
         try client.mount()
@@ -76,7 +79,7 @@ public struct VirtualDemo {
 
         let before = client.answers.count
         story.say("a planned switchover back to node1")
-        let moved = try lab.verb(["switchover"], on: "node2")
+        let moved = try lab.verb(["switchover", LabSettings.group], on: "node2")
         guard moved.status == 0 else { throw LabError("switchover: \(moved.output)") }
         try story.waitForPrimary("node1", .seconds(60))
         try waitForLines(60)

@@ -115,7 +115,7 @@ extension VirtualLab: LabBackend {
                 continue
             }
             let daemon = try one.run("pidof tandem", limit: .seconds(10))
-            let what = name == "client" ? "the witness" : "tandem"
+            let what = name == "client" ? "the witness" : hasPair ? "tandem, node and proxy," : "tandem"
             let word =
                 daemon.timedOut
                 ? "does not answer" : daemon.status == 0 ? "\(what) runs" : "\(what) does not run"
@@ -123,6 +123,7 @@ extension VirtualLab: LabBackend {
         }
         let cuts = try network.cuts
         lines.append(cuts.isEmpty ? "no cuts" : "cut: " + cuts.joined(separator: ", "))
+        if let line = try pairLine() { lines.append(line) }
         for node in ["node1", "node2"] where machine(node).life != nil {
             let status = try verb(["status"], on: node, limit: .seconds(10))
             lines.append("\(node) says:")

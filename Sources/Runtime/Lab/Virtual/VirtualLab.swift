@@ -106,13 +106,15 @@ public struct VirtualLab: Sendable {
         guard secret.status == 0, let words = TextFile.read(place.directory.secret) else {
             throw LabError("tandem secret: \(secret.output)")
         }
-        let text = settings.text(secret: "/etc/tandem/secret", disk: Self.diskInside)
+        let text = settings.text(
+            secret: "/etc/tandem/secret", disk: Self.diskInside, client: Self.address(of: "client"))
         for one in machines {
             try one.write(words, to: "/etc/tandem/secret", mode: "600")
             try one.write(text, to: Self.settingsInside)
         }
-        try startDaemon("client")
-        for node in ["node1", "node2"] {
+        if settings.hasPair { try installPair() }
+        if settings.hasVolume { try startDaemon("client") }
+        for node in ["node1", "node2"] where settings.hasVolume {
             let made = try verb(["init"], on: node, limit: .seconds(120))
             guard made.status == 0 else { throw LabError("tandem init on \(node): \(made.output)") }
         }
@@ -131,6 +133,8 @@ public struct VirtualLab: Sendable {
             words = "/opt/tandem/tandem-lab broken-node \(mistake) --settings \(Self.settingsInside)\(place)"
         }
         let one = machine(name)
+        // After what `installPair` has put before it.
+        try one.require("/usr/local/sbin/lab-init before")
         try one.write(words, to: "/etc/tandem/start")
         let log = self.place.port(1, of: name)
         let known = TextFile.bytes(log)?.count ?? 0

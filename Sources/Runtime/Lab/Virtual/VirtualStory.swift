@@ -36,6 +36,7 @@ public enum VirtualStories {
                 run throws(LabError) in try disksLie(run)
             },
         ] + NFSStories.all + NFSLoadStories.all + ExerciseStories.all
+            + VirtualPairStories.all
     }
 
     private static func holderLosesPower(_ run: VirtualStoryRun) throws(LabError) {

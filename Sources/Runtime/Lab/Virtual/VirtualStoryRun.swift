@@ -128,11 +128,16 @@ public final class VirtualStoryRun {
 
     /// Ends a node's writers, and waits for them.
     func stopWriters(on node: String) throws(LabError) {
+        try stopPrograms(on: node)
+        say("the writers on \(node) have ended")
+    }
+
+    /// Ends the lab's programs on a machine, and waits for them.
+    func stopPrograms(on name: String) throws(LabError) {
         let shell =
             "pkill -TERM -x tandem-lab; for i in $(seq 600); do pgrep -x tandem-lab >/dev/null || exit 0; sleep 0.1;"
             + " done; exit 1"
-        try lab.machine(node).require(shell, limit: .seconds(90))
-        say("the writers on \(node) have ended")
+        try lab.machine(name).require(shell, limit: .seconds(90))
     }
 
     /// What a node's daemon has printed since a place in its log.

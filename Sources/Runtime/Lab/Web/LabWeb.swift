@@ -21,9 +21,9 @@ public enum LabWeb {
         "  \(group): { address: \(address)/24, prefer: node1, proxy: \(group) }\n"
     }
 
-    /// The lines of the settings after the groups. `log` is a file on each machine's own disk.
-    static func proxyText(log: String) -> String {
-        let host = LabNetwork.address(of: "client")
+    /// The lines of the settings after the groups. `client` is the address of the client's machine, `log` a file on each
+    /// machine's own disk.
+    static func proxyText(client host: String, log: String) -> String {
         let list = servers.map { "\($0.name): \(host):\($0.port)" }.joined(separator: ", ")
         return """
             proxies:
@@ -37,9 +37,8 @@ public enum LabWeb {
             """
     }
 
-    /// nginx's settings for both web servers; everything that it writes lies in `directory`.
-    static func serverText(directory: String) -> String {
-        let host = LabNetwork.address(of: "client")
+    /// nginx's settings for both web servers, at the address `host`; everything that it writes lies in `directory`.
+    static func serverText(host: String, directory: String) -> String {
         let sites = servers.map { server in
             """
                 server {
@@ -69,9 +68,28 @@ public enum LabWeb {
     }
 }
 
+extension LabWeb {
+    /// Whether the settings in that file name proxies: then the nodes run them.
+    static func isNamed(in settings: String) -> Bool {
+        TextFile.read(settings)?.contains("\nproxies:\n") == true
+    }
+
+    /// For a lab's status. `holders` are the nodes that have the address.
+    static func statusLine(holders: [String]) -> String {
+        let place = holders.isEmpty ? "nowhere" : "on \(holders.joined(separator: " and "))"
+        let names = servers.map(\.name).joined(separator: " and ")
+        return "web: http://\(address)/ by the proxies, now \(place); \(names) are on the client's machine"
+    }
+}
+
 extension LabTopology {
-    /// Whether the settings name proxies: then the nodes run them.
-    var hasPair: Bool { TextFile.read(directory.settings)?.contains("\nproxies:\n") == true }
+    /// Whether the nodes run the pair of proxies.
+    var hasPair: Bool { LabWeb.isNamed(in: directory.settings) }
+
+    /// Whether the proxies' address is on that node, which is on.
+    func holdsPairAddress(_ node: String) throws(LabError) -> Bool {
+        try machine(node).run(["ip", "-o", "address", "show"]).output.contains(" \(LabWeb.address)/")
+    }
 
     /// Starts the web servers on the client's machine: the distribution's nginx, or servers of the lab's own; gives what
     /// they are.
@@ -89,7 +107,8 @@ extension LabTopology {
             return "the lab's own (apt-get install \(LabWeb.package) brings the distribution's)"
         }
         let settings = "\(place)/nginx.conf"
-        try TextFile.write(LabWeb.serverText(directory: place), to: settings)
+        let host = LabNetwork.address(of: "client")
+        try TextFile.write(LabWeb.serverText(host: host, directory: place), to: settings)
         _ = try client.launch([nginx, "-c", settings, "-e", "\(place)/nginx.log"], log: "\(place)/web.log")
         return "the distribution's nginx"
     }
