@@ -104,16 +104,29 @@ enum NFSLoadStories {
 
     private static func files(_ scene: NFSScene) -> [MetadataAnswer] { MetadataAnswer.parse(scene.logged(4)) }
 
+    /// Waits for rows and operations on files, so many more of each; when they do not come, says what there is of each.
+    private static func waitForBoth(_ scene: NFSScene, more count: Int) throws(LabError) {
+        let (rows, operations) = (committed(scene), files(scene).count)
+        do {
+            try scene.run.wait("\(count) rows and \(count) operations on files more", .seconds(180)) {
+                () throws(LabError) -> Bool? in
+                committed(scene) >= rows + count && files(scene).count >= operations + count ? true : nil
+            }
+        } catch {
+            let said = try scene.run.lab.machine("client").run(
+                "cat /run/lab.base /run/lab.port4; ps -o pid,stat,wchan:20,args -C sqlite3,sh,tandem-lab")
+            throw LabError(
+                "\(error); there were \(rows) rows, \(operations) operations, and are \(committed(scene)),"
+                    + " \(files(scene).count): \(said.output)")
+        }
+    }
+
     /// Waits until both go on, and says how long the longest operation on files took.
     private static func goesOn(_ scene: NFSScene, _ shares: NFSScene.Shares, since index: Int)
         throws(LabError)
     {
         let run = scene.run
-        let (rows, operations) = (committed(scene), files(scene).count)
-        try run.wait("40 rows and 40 operations on files more", .seconds(120)) {
-            () throws(LabError) -> Bool? in
-            committed(scene) >= rows + 40 && files(scene).count >= operations + 40 ? true : nil
-        }
+        try waitForBoth(scene, more: 40)
         let longest = files(scene).dropFirst(index).map(\.milliseconds).max() ?? 0
         run.note(
             "\(shares.what): the longest operation on files took \(longest) ms: \(shares.detection) ms until the promotion"
@@ -127,9 +140,7 @@ enum NFSLoadStories {
         try scene.mount()
         try startDatabase(scene)
         try scene.launch("metadata \(NFSScene.inside)/tree", port: 4)
-        try run.wait("60 rows and 60 operations on files", .seconds(120)) { () throws(LabError) -> Bool? in
-            committed(scene) >= 60 && files(scene).count >= 60 ? true : nil
-        }
+        try waitForBoth(scene, more: 60)
         var before = files(scene).count
         try goesOn(scene, try scene.cutPower("node1", other: "node2"), since: before)
         try run.turnOn(["node1"])
