@@ -77,12 +77,20 @@ public struct LabTopology: Sendable {
 
     /// Starts the daemon of a machine that is up.
     public func startDaemon(_ name: String) throws(LabError) {
-        // First, and answering: a node that finds its proxy gone leaves the address to the other one.
-        if name != "witness", hasPair { try startProxy(name) }
-        let words =
-            name == "witness"
-            ? ["witness", "--settings", directory.settings]
-            : ["node", "--settings", directory.settings, "--node", name]
+        guard name == "witness" else {
+            // First, and answering: a node that finds its proxy gone leaves the address to the other one.
+            if hasPair { try startProxy(name) }
+            return try startNode(name)
+        }
+        try launch(["witness", "--settings", directory.settings], on: name)
+    }
+
+    /// Starts the node alone of a machine that is up.
+    func startNode(_ name: String) throws(LabError) {
+        try launch(["node", "--settings", directory.settings, "--node", name], on: name)
+    }
+
+    private func launch(_ words: [String], on name: String) throws(LabError) {
         _ = try machine(name).launch(
             [product] + words, log: directory.daemonLog(name), environment: environment)
     }

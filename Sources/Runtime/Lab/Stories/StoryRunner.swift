@@ -23,7 +23,7 @@ public enum LiveStories {
     /// Those of one run; the full matrix has more variants.
     public static func all(full: Bool) -> [LiveStory] {
         labItself() + kills() + cuts(full: full) + isolation() + pauses(full: full) + refusals()
-            + verbs(full: full) + disks(full: full) + pairs() + pinned()
+            + verbs(full: full) + disks(full: full) + pairs() + pinned() + boots(full: full)
     }
 }
 
