@@ -81,7 +81,7 @@ final class LoadClient: Sendable {
             } catch {
                 outcome = .wrong("\(error)")
             }
-            if outcome.isFailure, score.isCalm(since: begun), !evidence.starved.isEmpty {
+            if outcome.isFailure, score.isCalm(since: begun), !evidence.starved().isEmpty {
                 outcome = .starved("\(outcome) while no server changed")
             }
             score.add(outcome, of: kind.rawValue, since: begun, note: "(request \(id))") {
@@ -196,7 +196,7 @@ final class LoadClient: Sendable {
         if set == nil { return .wrong("moved from \(memory.origin) to \(origin) without a new cookie") }
         guard score.isCalm(since: memory.lastAnswer) else { return .answered }
         let what = "moved from \(memory.origin) to \(origin) while no server changed"
-        return evidence.starved.contains(memory.origin) ? .starved(what) : .wrong(what)
+        return evidence.starved().contains(memory.origin) ? .starved(what) : .wrong(what)
     }
 
     private func askSlowly(_ id: UInt64, _ memory: inout Memory) throws(LabError) -> LoadScore.Outcome {

@@ -41,9 +41,10 @@ final class LoadEvidence: Sendable {
         }
     }
 
-    /// The servers that lately got no processor for as long as a check may take.
-    var starved: [String] {
-        origins.filter { $0.absence(within: Self.reach) >= Self.checkTimeout }.map(\.name)
+    /// The servers that got no processor for as long as a check may take, in the last `span` or shortly before it.
+    func starved(within span: Interval = .seconds(0)) -> [String] {
+        let reach = Interval(nanoseconds: Self.reach.nanoseconds + span.nanoseconds)
+        return origins.filter { $0.absence(within: reach) >= Self.checkTimeout }.map(\.name)
     }
 
     /// All of it as lines, for a finding.

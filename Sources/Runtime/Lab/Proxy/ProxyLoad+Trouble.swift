@@ -121,7 +121,8 @@ extension ProxyLoad {
         let downs = evidence.servers
         let before = origins.map(\.balancedCount)
         score.disturb(false)
-        let end = LabClock.now() + .seconds(20)
+        let begun = LabClock.now()
+        let end = begun + .seconds(20)
         var gained: [Int] = []
         var fair = 0
         // Enough of them that the requests of one moment, at most one a client, make no difference.
@@ -131,9 +132,10 @@ extension ProxyLoad {
             fair = gained.reduce(0, +) / origins.count
         } while fair < 400 && LabClock.now() < end && proxy.lives
         let fallen = zip(downs, evidence.servers).filter { $0.downs < $1.downs }.map(\.1)
+        let starved = evidence.starved(within: LabClock.now().since(begun))
         for server in fallen {
             let name = server.name.drop { $0 != "/" }.dropFirst()
-            if evidence.starved.contains(String(name)) {
+            if starved.contains(String(name)) {
                 relapses += 1
             } else {
                 proof.check(
