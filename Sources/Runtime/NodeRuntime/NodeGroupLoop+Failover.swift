@@ -243,8 +243,7 @@ extension NodeGroupLoop {
         }
         if now >= wait.until {
             grantWait = nil
-            let reason = lastRefusal.map { "the witness refuses: \(Self.words($0))" } ?? waitReason
-            ended(wait.identifier, .failed("no grant in time: \(reason)"))
+            ended(wait.identifier, .failed("no grant in time: \(wait.refusal ?? waitReason)"))
             return
         }
         if replica.link != .down, !isPeerHeard, !wait.hasDroppedLink {
@@ -308,6 +307,7 @@ extension NodeGroupLoop {
         if isPassing, now + Self.askAgain < wait.until {
             wait.isAsked = false
             wait.askAgain = now + Self.askAgain
+            wait.refusal = text
             grantWait = wait
             return
         }
@@ -320,6 +320,8 @@ extension NodeGroupLoop {
         self.isPrimary = isPrimary
         note("role", isPrimary ? "Primary" : "Secondary")
         if isPrimary {
+            // What it was offered it has.
+            offeredUntil = Instant(nanoseconds: 0)
             if !was {
                 lease = HolderLease(profile: profile, startingAt: now, first: nextSequence)
                 nextSign = now

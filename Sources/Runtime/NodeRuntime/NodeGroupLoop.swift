@@ -129,6 +129,8 @@ final class NodeGroupLoop {
         var askAgain = Instant(nanoseconds: 0)
         var until: Instant
         var hasDroppedLink = false
+        /// Why it was refused last, for the time being.
+        var refusal: String?
     }
 
     init(
