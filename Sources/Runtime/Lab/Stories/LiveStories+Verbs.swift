@@ -15,6 +15,9 @@ extension LiveStories {
             LiveStory("a switchover to a node that cannot serve moves nothing") { run throws(LabError) in
                 try blockedSwitchover(run)
             },
+            LiveStory("what a verb has said on one node holds on the other at once") { run throws(LabError) in
+                try atOnce(run)
+            },
             LiveStory(
                 "a witness that has lost its record is named, and nothing is moved until it is reseeded"
             ) {
@@ -180,7 +183,9 @@ extension LiveStories {
         try require(try holdsAddress("node2", LabNetwork.virtualAddress, run), "node2 has the address")
         try done(["switchover"], on: "node1", run)
         try require(try isPrimary("files", on: "node1", run), "node1 got it back when it asked")
-        try refusedVerb(["promote"], on: "node2", saying: ["Primary", "switchover"], run)
+        // Had it still believed in the offer of the first switchover, it would have asked on until that was over, in 20 s.
+        try refusedVerb(
+            ["promote"], on: "node2", saying: ["Primary", "switchover"], limit: .seconds(10), run)
         for node in ["node2", "node1"] {
             try done(["disconnect"], on: node, run)
             let apart = try group("files", on: node, run)
@@ -209,6 +214,20 @@ extension LiveStories {
         try done(["up"], on: "node2", run)
         try run.waitSettled()
         try run.compareCopies()
+    }
+
+    /// Signs of life are far apart here, so that a node which waits for the next one is almost always too late.
+    private static func atOnce(_ run: StoryRun) throws(LabError) {
+        var settings = LabSettings()
+        settings.size = "64MiB"
+        settings.more = "lease: slow\n"
+        try run.begin(settings)
+        try done(["demote"], on: "node2", run)
+        try refusedVerb(["switchover"], on: "node1", saying: ["held back", "nothing was moved"], run)
+        try require(try isPrimary("files", on: "node1", run), "node1 is still Primary")
+        try done(["up"], on: "node2", run)
+        try done(["switchover"], on: "node1", run)
+        try require(try isPrimary("files", on: "node2", run), "node2 is Primary when switchover has ended")
     }
 
     private static func blockedSwitchover(_ run: StoryRun) throws(LabError) {
