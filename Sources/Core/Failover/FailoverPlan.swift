@@ -73,6 +73,9 @@ public struct FailoverPlan: Sendable {
         return lingering.reduce(next) { min($0, $1.cause == .unresponsive ? .never : deadline(of: $1)) }
     }
 
+    /// The step that runs, and since when; nil between phases.
+    public var step: (name: String, since: Instant)? { current.map { ($0.step.name, $0.started) } }
+
     /// Whether anything of an old grant may exist here: then the group is not promotable.
     public var isClean: Bool { state == .secondary && lingering.isEmpty }
 

@@ -56,6 +56,9 @@ final class FailoverPerformer: Sendable {
         orders.post(.perform(identifier, effect))
     }
 
+    /// Whether an effect is being performed.
+    var isPerforming: Bool { attempts.withLock { $0.running != nil } }
+
     /// Writes down who is connected over NFS, when it has changed.
     func recordClients() {
         // One that hangs on a frozen device is enough.

@@ -2,6 +2,7 @@ import Basics
 import DiskFormat
 import Election
 import Failover
+import HostServices
 import LinuxSystem
 import Netlink
 import Quorum
@@ -15,6 +16,7 @@ import WireFormat
 extension NodeGroupLoop {
     private static let grantLimit = Interval.seconds(14)
     private static let askAgain = Interval.milliseconds(200)
+    private static let slowStep = Interval.seconds(1)
 
     /// Becomes Primary if the rules allow it, and nothing is in the way that is known beforehand.
     func startPromotion() {
@@ -154,6 +156,19 @@ extension NodeGroupLoop {
         guard group.export != nil, plan.state == .primary, now >= nextRecording else { return }
         nextRecording = now + .milliseconds(500)
         performer.recordClients()
+    }
+
+    /// Tells once of a step that takes long what the kernel waits for: afterwards nobody could say.
+    func watchStep() {
+        guard let step = plan.step, now >= step.since + Self.slowStep, toldSlow != step.since,
+            performer.isPerforming
+        else { return }
+        toldSlow = step.since
+        let waits = (try? KernelWaits.list()) ?? []
+        note(
+            "slow-step",
+            "\(step.name): \(now.since(step.since).wholeMilliseconds) ms so far; in the kernel wait: "
+                + (waits.isEmpty ? "none" : waits.joined(separator: ", ")))
     }
 
     /// The performer has ended an attempt.
@@ -299,7 +314,8 @@ extension NodeGroupLoop {
         let isPassing =
             switch reason {
             case .arbiterRefused: lastRefusal == .leaseAlive || lastRefusal == .recordChanged
-            case .requestOpen, .resyncRunning: !waiting.isEmpty && !hasLostArbiter
+            // An operator waits, here or on the other node.
+            case .requestOpen, .resyncRunning: (!waiting.isEmpty || now < offeredUntil) && !hasLostArbiter
             // It has said that it moves the group here: it is Primary for a moment more.
             case .peerIsPrimary: now < offeredUntil
             case .notUpToDate, .noArbiter, .waitingForPeer, .stuck: false

@@ -98,6 +98,8 @@ final class NodeGroupLoop {
     var waiting: [WaitingVerb] = []
     /// Until when the other node's operator means this one to become Primary.
     var offeredUntil = Instant(nanoseconds: 0)
+    /// When the step began that was last told to be slow.
+    var toldSlow = Instant(nanoseconds: 0)
     var leaveEnd: Instant = .never
     var leaveAgain = Instant(nanoseconds: 0)
     var lastRefusal: ArbiterRefusal?
@@ -209,6 +211,7 @@ final class NodeGroupLoop {
         advanceGrant()
         if now >= plan.nextWakeup { run(plan.handle(.wake, at: now)) }
         recordClients()
+        watchStep()
         updateEligibility()
         if let router, now >= router.nextWakeup { tell(.wake) }
         advanceVerbs()

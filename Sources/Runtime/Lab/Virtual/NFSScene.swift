@@ -148,6 +148,7 @@ struct NFSScene {
             return text.filter { $0 != "\"" }.replacing("done in ", with: "")
         }
         run.note("  \(node) \(phase): \(shares.joined(separator: ", "))")
+        for line in lines[begin...] where line.contains("slow-step") { run.note("  \(node) \(line)") }
     }
 
     /// Moves the service in order; the time until the promotion began is the old node's demotion.
