@@ -114,9 +114,9 @@ struct FileServerTests {
     }
 
     @Test(
-        "a write under another host name leaves the thread's own name as it was",
+        "a write under another host name and root leaves the thread's own as they were",
         .enabled(if: getuid() == 0, "root: mounts, addresses and namespaces need root"))
-    func asHost() throws {
+    func apart() throws {
         try withTemporaryDirectory { directory in
             func name() -> String {
                 var bytes = [CChar](repeating: 0, count: 256)
@@ -124,17 +124,61 @@ struct FileServerTests {
                 return String(decoding: bytes.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
             }
             let before = name()
+            let here = KernelFiles.link("/proc/thread-self/cwd")
             let file = directory + "/file"
             _ = close(open(file, O_CREAT | O_WRONLY, 0o600))
-            #expect(clinux_write_as_host(file, "8\n", "another") == 0)
+            #expect(clinux_write_apart(file, "8\n", "another", directory) == 0)
             let text = try SmallFile.read(file)
             #expect(text == "8\n")
-            #expect(name() == before)
             // Written to the name's own file, the text becomes the name of that namespace and of no other.
-            #expect(clinux_write_as_host("/proc/sys/kernel/hostname", "third", "another") == 0)
+            #expect(clinux_write_apart("/proc/sys/kernel/hostname", "third", "another", nil) == 0)
+            #expect(clinux_write_apart(directory + "/none", "8\n", "another", directory) == ENOENT)
+            #expect(clinux_write_apart(file, "9\n", nil, directory + "/none") == ENOENT)
             #expect(name() == before)
-            #expect(clinux_write_as_host(directory + "/none", "8\n", "another") == ENOENT)
-            #expect(name() == before)
+            #expect(KernelFiles.link("/proc/thread-self/root") == "/")
+            #expect(KernelFiles.link("/proc/thread-self/cwd") == here)
+        }
+    }
+
+    /// A call of RPC with its mark: number, call, version 2, program, version, procedure, no credentials.
+    private static func call(_ number: UInt32, procedure: UInt32) -> [UInt8] {
+        var writer = ByteWriter(capacity: 44)
+        for word in [0x8000_0028, number, 0, 2, 100_000, 4, procedure, 0, 0, 0, 0] { writer.write(word) }
+        return writer.bytes
+    }
+
+    @Test("in rpcbind's place the kernel is told yes, and its question for life is answered")
+    func replies() {
+        var bytes =
+            Self.call(7, procedure: 0) + Self.call(8, procedure: 2) + Self.call(9, procedure: 1).dropLast()
+        let head: [UInt8] = [0, 0, 0, 1] + [UInt8](repeating: 0, count: 16)
+        #expect(PortMapperStandIn.reply(to: &bytes) == [0x80, 0, 0, 24, 0, 0, 0, 7] + head)
+        #expect(PortMapperStandIn.reply(to: &bytes) == [0x80, 0, 0, 28, 0, 0, 0, 8] + head + [0, 0, 0, 1])
+        #expect(PortMapperStandIn.reply(to: &bytes) == nil)
+        #expect(bytes.count == 43)
+        bytes = [0x80, 0, 0, 1, 0] + Self.call(10, procedure: 0)
+        #expect(PortMapperStandIn.reply(to: &bytes)?[7] == 10)
+    }
+
+    @Test("it answers on its socket as long as it lives, one connection after the other")
+    func standIn() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/var/run/rpcbind.sock"
+            do {
+                let standIn = try PortMapperStandIn(in: directory)
+                for number: UInt32 in 1...2 {
+                    let stream = try SocketStream.connected(toUnixPath: path)
+                    #expect(try stream.write(Self.call(number, procedure: 2)[...]) == .moved(44))
+                    var poll = PollSet()
+                    poll.add(stream.descriptor.raw, .readable)
+                    #expect(try poll.wait(until: .now() + .seconds(10)) == 1)
+                    var reply: [UInt8] = []
+                    #expect(try stream.read(appendingTo: &reply, limit: 100) == .moved(32))
+                    #expect(reply[7] == UInt8(number))
+                }
+                #expect(standIn.write("1", to: directory + "/none", as: nil) == ENOENT)
+            }
+            #expect(access(path, F_OK) != 0)
         }
     }
 }

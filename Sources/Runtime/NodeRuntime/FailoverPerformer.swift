@@ -186,7 +186,7 @@ struct FailoverHands: ~Copyable {
             case .export(let export): return try server.publish(export, cancel: cancel)
             case .withdrawExport: try FileExport.flush()
             case .startServer(let export): return try server.start(export)
-            case .stopServer: try FileServer.stop()
+            case .stopServer: try server.stop()
             case .tickleClients(_, let address): try server.tickle(address)
             case .acquireGrant, .releaseGrant, .failDevice, .raiseAddress, .lowerAddress, .destroyConnections:
                 preconditionFailure("\(effect) belongs to the group's thread")

@@ -46,6 +46,12 @@ struct ServerHands {
             identifier: export.fileSystemIdentifier)
     }
 
+    /// For what answers the kernel where no rpcbind does.
+    private var mapper: String { "\(settings.runDirectory)/port-mapper" }
+
+    /// Ends the server; nothing when none runs.
+    func stop() throws(SystemError) { try FileServer.stop(mapper: mapper) }
+
     // MARK: before and after
 
     /// What may be ready long before this node serves; a sentence when it cannot be, nil when all is well.
@@ -118,7 +124,7 @@ struct ServerHands {
             do throws(SystemError) { try body() } catch { left.append("\(what) (\(error))") }
         }
         if access(mark, F_OK) == 0 {
-            attempt("nfsd") { () throws(SystemError) in try FileServer.stop() }
+            attempt("nfsd") { () throws(SystemError) in try stop() }
             attempt("the export of \(export.path)") { () throws(SystemError) in try FileExport.flush() }
         }
         attempt("rpc.statd") { () throws(SystemError) in
@@ -188,7 +194,8 @@ struct ServerHands {
         let old = recorded(by: export)
         let lease = export.hasShortGrace ? FileServer.shortLease : FileServer.lease
         try FileServer.start(
-            scope: export.scope, versions: Set(export.versions.map(\.rawValue)), lease: lease)
+            scope: export.scope, versions: Set(export.versions.map(\.rawValue)), lease: lease,
+            mapper: mapper)
         served = export
         recording = export.recordsReclaims ? RecordWatch(lease: lease) : nil
         recordTrouble = nil

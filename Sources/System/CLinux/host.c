@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -115,27 +116,24 @@ int clinux_mount_private(const char *path) { return mount("none", path, NULL, MS
 
 int clinux_unmount(const char *path) { return umount2(path, UMOUNT_NOFOLLOW); }
 
-static int write_text(const char *path, const char *text) {
+int clinux_write_apart(const char *path, const char *text, const char *host, const char *root) {
+    const int place = O_PATH | O_DIRECTORY | O_CLOEXEC;
     int file = open(path, O_WRONLY | O_CLOEXEC);
-    if (file < 0) return errno;
-    ssize_t length = (ssize_t)strlen(text);
-    ssize_t written = write(file, text, (size_t)length);
-    int error = written == length ? 0 : written < 0 ? errno : EIO;
-    close(file);
-    return error;
-}
-
-int clinux_write_as_host(const char *path, const char *text, const char *host) {
-    int old = open("/proc/thread-self/ns/uts", O_RDONLY | O_CLOEXEC);
-    if (old < 0) return errno;
-    if (unshare(CLONE_NEWUTS) != 0) {
-        int error = errno;
-        close(old);
-        return error;
+    // What the thread goes back to.
+    int here = open(".", place), top = open("/", place);
+    int names = open("/proc/thread-self/ns/uts", O_RDONLY | O_CLOEXEC);
+    int error = file < 0 || here < 0 || top < 0 || names < 0 ? errno : 0;
+    if (error == 0 && unshare(CLONE_FS | CLONE_NEWUTS) != 0) error = errno;
+    if (error == 0) {
+        bool is_apart = (host == NULL || sethostname(host, strlen(host)) == 0) &&
+                        (root == NULL || chroot(root) == 0);
+        ssize_t written = is_apart ? write(file, text, strlen(text)) : -1;
+        if (written != (ssize_t)strlen(text)) error = written < 0 ? errno : EIO;
+        bool is_back = fchdir(top) == 0 && chroot(".") == 0 && fchdir(here) == 0 &&
+                       setns(names, CLONE_NEWUTS) == 0;
+        if (!is_back && error == 0) error = errno;
     }
-    int error = sethostname(host, strlen(host)) == 0 ? write_text(path, text) : errno;
-    if (setns(old, CLONE_NEWUTS) != 0 && error == 0) error = errno;
-    close(old);
+    for (int index = 0; index < 4; index++) close((int[]){file, here, top, names}[index]);
     return error;
 }
 

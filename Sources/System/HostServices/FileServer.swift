@@ -46,9 +46,10 @@ public enum FileServer {
     }
 
     /// Starts it for a scope, the name that clients know the server by (at most 64 bytes): the same on both nodes, or
-    /// clients lose their locks. `versions`: "3", "4.0", "4.1", "4.2". Throws EALREADY while threads run.
+    /// clients lose their locks. `versions`: "3", "4.0", "4.1", "4.2". `mapper` is a directory of ours, for what answers
+    /// the kernel meanwhile where rpcbind does not run. Throws EALREADY while threads run.
     public static func start(
-        scope: String, versions: Set<String> = ["4.1", "4.2"], lease: Interval = lease
+        scope: String, versions: Set<String> = ["4.1", "4.2"], lease: Interval = lease, mapper: String
     ) throws(SystemError) {
         guard try threads() == 0 else {
             throw SystemError(operation: "start nfsd", subject: "its threads run", code: EALREADY)
@@ -65,7 +66,7 @@ public enum FileServer {
             try SmallFile.write("tcp 2049\n", to: "\(directory)/portlist")
         }
         // The kernel takes the scope from the host name of the thread that starts the server.
-        let code = clinux_write_as_host("\(directory)/threads", "\(threadCount)\n", scope)
+        let code = write(threadCount, as: scope, mapper)
         guard code == 0 else {
             throw SystemError(
                 operation: "start nfsd as \(scope)", subject: "\(directory)/threads", code: code)
@@ -89,10 +90,23 @@ public enum FileServer {
 
     /// Ends all threads, and with them every client's state, lock, open file and connection; returns when they have
     /// ended. Not running is a success. Hangs as long as a request of theirs does.
-    public static func stop() throws(SystemError) {
-        do throws(SystemError) { try SmallFile.write("0\n", to: "\(directory)/threads") } catch {
-            guard error.code == ENOENT else { throw error }
+    public static func stop(mapper: String) throws(SystemError) {
+        let code = write(0, as: nil, mapper)
+        guard code == 0 || code == ENOENT else {
+            throw SystemError(operation: "stop nfsd", subject: "\(directory)/threads", code: code)
         }
+    }
+
+    /// Has the kernel start or end threads: 0, or an errno. With nothing in rpcbind's place it takes longer once in a while.
+    private static func write(_ threads: Int, as scope: String?, _ mapper: String) -> Int32 {
+        let (file, text) = ("\(directory)/threads", "\(threads)\n")
+        if PortMapperStandIn.isNeeded {
+            do throws(SystemError) {
+                let standIn = try PortMapperStandIn(in: mapper)
+                return standIn.write(text, to: file, as: scope)
+            } catch {}
+        }
+        return clinux_write_apart(file, text, scope, nil)
     }
 
     /// Where the grace periods of version 4 and of version 3's locks are told and ended.

@@ -29,8 +29,10 @@ int clinux_mount_private(const char *_Nonnull path);
 int clinux_unmount(const char *_Nonnull path);
 
 /// write(2) of a text to an existing file while the calling thread alone has another host name (its own UTS
-/// namespace for that long): 0, or an errno.
-int clinux_write_as_host(const char *_Nonnull path, const char *_Nonnull text, const char *_Nonnull host);
+/// namespace for that long), another root directory, or both: 0, or an errno. The thread's root and working
+/// directory are its own from then on.
+int clinux_write_apart(const char *_Nonnull path, const char *_Nonnull text, const char *_Nullable host,
+                       const char *_Nullable root);
 /// Sends one IPv4 packet, its header included, to where it says; addresses in network order. 0, or an errno.
 int clinux_send_raw(uint32_t destination, const void *_Nonnull packet, size_t length);
 
