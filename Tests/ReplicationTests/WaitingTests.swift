@@ -82,6 +82,25 @@ struct WaitingTests {
         #expect(pair[.second].durable[3] == 7)
     }
 
+    @Test("a demotion does not wait for the end of a resync, which goes on behind it")
+    func demotesDuringResync() throws {
+        let pair = Pair.serving()
+        pair.disconnect()
+        // Every other block: each is a run of its own, and there are more than are copied at a time.
+        let blocks = Array(stride(from: 0, to: Pair.blockCount, by: 2))
+        for block in blocks { pair.write(block, 7, slot: 0) }
+        for node in NodeIndex.allCases { pair[node].isConnected = true }
+        for node in NodeIndex.allCases { pair.tell(node, .linkUp) }
+        while pair[.second].resynced.isEmpty { try #require(pair.step()) }
+        pair.tell(.first, .demote)
+        while pair[.first].story.last != "Secondary" { try #require(pair.step()) }
+        #expect(pair[.second].resynced.count < blocks.count)
+        pair.settle()
+        #expect(pair[.second].resynced == blocks)
+        #expect(pair[.first].replica.sync == .none)
+        #expect(pair.witness.record?.copies == .both)
+    }
+
     @Test("the time to wait for a verdict goes on when it ends in the moment in which a record is stored")
     func freezeTimerReturns() {
         let pair = Pair.serving()

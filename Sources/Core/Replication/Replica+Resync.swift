@@ -60,7 +60,10 @@ extension Replica {
         guard sync == .source || sync == .gatedSource, link == .up else { return }
         // Each stage may end at once: no other event need come to go on.
         if resync.stage == .flushing, !flush.isForResync { finishCopying(at: now, &actions) }
-        if resync.stage == .copying { copyNext(at: now, &actions) }
+        // A holder that is told to demote has no more than what is under way to wait for; the copying goes on behind it.
+        // What waits behind a gated resync can only be answered at its end.
+        let isPaused = isDemoting && sync == .source
+        if resync.stage == .copying, !isPaused { copyNext(at: now, &actions) }
         if resync.stage == .draining, active.allSatisfy({ requests[$0].kind == .read }), !flush.isActive {
             resync.stage = .flushing
             flush.isForResync = true
