@@ -63,14 +63,10 @@ public enum FileServer {
         if versions.contains("3") {
             try listenAnnounced()
         } else {
-            try SmallFile.write("tcp 2049\n", to: "\(directory)/portlist")
+            try write("tcp 2049\n", to: "portlist", mapper)
         }
         // The kernel takes the scope from the host name of the thread that starts the server.
-        let code = write(threadCount, as: scope, mapper)
-        guard code == 0 else {
-            throw SystemError(
-                operation: "start nfsd as \(scope)", subject: "\(directory)/threads", code: code)
-        }
+        try write("\(threadCount)\n", to: "threads", as: scope, mapper)
     }
 
     /// Gives the server sockets of ours: only those does the kernel tell rpcbind of, where clients of version 3 ask.
@@ -91,22 +87,25 @@ public enum FileServer {
     /// Ends all threads, and with them every client's state, lock, open file and connection; returns when they have
     /// ended. Not running is a success. Hangs as long as a request of theirs does.
     public static func stop(mapper: String) throws(SystemError) {
-        let code = write(0, as: nil, mapper)
-        guard code == 0 || code == ENOENT else {
-            throw SystemError(operation: "stop nfsd", subject: "\(directory)/threads", code: code)
+        do throws(SystemError) { try write("0\n", to: "threads", mapper) } catch {
+            guard error.code == ENOENT else { throw error }
         }
     }
 
-    /// Has the kernel start or end threads: 0, or an errno. With nothing in rpcbind's place it takes longer once in a while.
-    private static func write(_ threads: Int, as scope: String?, _ mapper: String) -> Int32 {
-        let (file, text) = ("\(directory)/threads", "\(threads)\n")
+    /// Writes what makes the kernel ask rpcbind for something. With nothing in its place that takes longer once in a while.
+    private static func write(
+        _ text: String, to name: String, as scope: String? = nil, _ mapper: String
+    ) throws(SystemError) {
+        let file = "\(directory)/\(name)"
+        var code: Int32?
         if PortMapperStandIn.isNeeded {
             do throws(SystemError) {
                 let standIn = try PortMapperStandIn(in: mapper)
-                return standIn.write(text, to: file, as: scope)
+                code = standIn.write(text, to: file, as: scope)
             } catch {}
         }
-        return clinux_write_apart(file, text, scope, nil)
+        let result = code ?? clinux_write_apart(file, text, scope, nil)
+        guard result == 0 else { throw SystemError(operation: "write", subject: file, code: result) }
     }
 
     /// Where the grace periods of version 4 and of version 3's locks are told and ended.
