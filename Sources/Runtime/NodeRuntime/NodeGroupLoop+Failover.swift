@@ -164,11 +164,13 @@ extension NodeGroupLoop {
             performer.isPerforming
         else { return }
         toldSlow = step.since
-        let waits = (try? KernelWaits.list()) ?? []
-        note(
-            "slow-step",
-            "\(step.name): \(now.since(step.since).wholeMilliseconds) ms so far; in the kernel wait: "
-                + (waits.isEmpty ? "none" : waits.joined(separator: ", ")))
+        let waits: String
+        do throws(SystemError) {
+            let found = try KernelWaits.list()
+            waits = found.isEmpty ? "none" : found.joined(separator: ", ")
+        } catch { waits = "not known (\(error))" }
+        let time = now.since(step.since).wholeMilliseconds
+        note("slow-step", "\(step.name): \(time) ms so far; in the kernel wait: \(waits)")
     }
 
     /// The performer has ended an attempt.

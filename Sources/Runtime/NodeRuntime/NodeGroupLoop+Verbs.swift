@@ -199,6 +199,8 @@ extension NodeGroupLoop {
     /// moves the group here.
     func invited() {
         guard !isDown, !isEnding else { return }
+        // Its operator has demoted it, perhaps in the middle of a resync that now has ended.
+        guard !isHeld || now < offeredUntil || isAwaited(.switchover) else { return }
         guard context.settings.elector == .vrrp || now < offeredUntil || isAwaited(.switchover) else {
             return
         }

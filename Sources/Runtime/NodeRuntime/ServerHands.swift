@@ -60,6 +60,7 @@ struct ServerHands {
             if let trouble = try openKernel() { return trouble }
             guard let export = NodeContext.exportTarget(settings, group) else { return nil }
             if let trouble = try startMountd(export) { return trouble }
+            if let trouble = FileServer.trouble(mapper: mapper) { return trouble }
             if let trouble = try makeRoom(export) { return trouble }
             if export.recordsReclaims, CommandRunner.find(ClientRecords.editor) == nil {
                 return "\(ClientRecords.editor) is missing, which records clients of NFS 4.0: install it"

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -119,21 +120,26 @@ int clinux_unmount(const char *path) { return umount2(path, UMOUNT_NOFOLLOW); }
 int clinux_write_apart(const char *path, const char *text, const char *host, const char *root) {
     const int place = O_PATH | O_DIRECTORY | O_CLOEXEC;
     int file = open(path, O_WRONLY | O_CLOEXEC);
+    if (file < 0) return errno;
     // What the thread goes back to.
-    int here = open(".", place), top = open("/", place);
+    int top = open("/", place), here = open(".", place);
     int names = open("/proc/thread-self/ns/uts", O_RDONLY | O_CLOEXEC);
-    int error = file < 0 || here < 0 || top < 0 || names < 0 ? errno : 0;
+    int error = top < 0 || names < 0 ? errno : 0;
     if (error == 0 && unshare(CLONE_FS | CLONE_NEWUTS) != 0) error = errno;
     if (error == 0) {
         bool is_apart = (host == NULL || sethostname(host, strlen(host)) == 0) &&
                         (root == NULL || chroot(root) == 0);
         ssize_t written = is_apart ? write(file, text, strlen(text)) : -1;
         if (written != (ssize_t)strlen(text)) error = written < 0 ? errno : EIO;
-        bool is_back = fchdir(top) == 0 && chroot(".") == 0 && fchdir(here) == 0 &&
-                       setns(names, CLONE_NEWUTS) == 0;
-        if (!is_back && error == 0) error = errno;
+        // A thread that cannot come back would take the kernel's files for missing, and a server for ended.
+        if (setns(names, CLONE_NEWUTS) != 0 || fchdir(top) != 0 || chroot(".") != 0) abort();
+        // A working directory on a dead mount is no reason to fail: then it stays at the root.
+        if (here >= 0) (void)!fchdir(here);
     }
-    for (int index = 0; index < 4; index++) close((int[]){file, here, top, names}[index]);
+    const int opened[] = {file, top, here, names};
+    for (int index = 0; index < 4; index++) {
+        if (opened[index] >= 0) close(opened[index]);
+    }
     return error;
 }
 

@@ -27,6 +27,15 @@ public enum FileServer {
         }
     }
 
+    /// What is wrong with a directory for what answers in rpcbind's place; nil when nothing is.
+    public static func trouble(mapper: String) -> String? {
+        guard PortMapperStandIn.isNeeded else { return nil }
+        do throws(SystemError) { _ = try PortMapperStandIn(in: mapper) } catch {
+            return "rpcbind does not run, and nothing can answer in its place: \(error)"
+        }
+        return nil
+    }
+
     /// How many threads run; 0 where the server's files are not mounted.
     public static func threads() throws(SystemError) -> Int {
         let text: String
@@ -87,9 +96,8 @@ public enum FileServer {
     /// Ends all threads, and with them every client's state, lock, open file and connection; returns when they have
     /// ended. Not running is a success. Hangs as long as a request of theirs does.
     public static func stop(mapper: String) throws(SystemError) {
-        do throws(SystemError) { try write("0\n", to: "threads", mapper) } catch {
-            guard error.code == ENOENT else { throw error }
-        }
+        guard access("\(directory)/threads", F_OK) == 0 else { return }
+        try write("0\n", to: "threads", mapper)
     }
 
     /// Writes what makes the kernel ask rpcbind for something. With nothing in its place that takes longer once in a while.
@@ -102,7 +110,9 @@ public enum FileServer {
             do throws(SystemError) {
                 let standIn = try PortMapperStandIn(in: mapper)
                 code = standIn.write(text, to: file, as: scope)
-            } catch {}
+            } catch {
+                // It costs time, once in a while, and not the step. What is wrong with the directory is said beforehand.
+            }
         }
         let result = code ?? clinux_write_apart(file, text, scope, nil)
         guard result == 0 else { throw SystemError(operation: "write", subject: file, code: result) }

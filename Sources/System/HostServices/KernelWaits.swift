@@ -11,7 +11,7 @@ public enum KernelWaits {
     /// One "NAME in FUNCTION" for each such process, and for each such thread of this one: "nfsd in
     /// folio_wait_bit_common". Without root, FUNCTION is 0.
     public static func list() throws(SystemError) -> [String] {
-        try list(under: ["/proc", "/proc/self/task"])
+        try list(under: ["/proc/self/task", "/proc"])
     }
 
     static func list(under directories: [String]) throws(SystemError) -> [String] {

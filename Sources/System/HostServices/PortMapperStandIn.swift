@@ -7,7 +7,7 @@ import LinuxSystem
 ///
 /// When its NFS server starts and ends, the kernel asks rpcbind to forget it, also one that rpcbind was never told of. It
 /// asks several times, and a connection that is refused and not yet cleared away when it asks again makes it wait for 3 s:
-/// 2 of 100 ends of a server took that much longer (Docs/Decisions/0016). It looks for rpcbind's socket under the root
+/// 5 of 220 ends of a server took that much longer (Docs/Decisions/0016). It looks for rpcbind's socket under the root
 /// directory of the thread that starts or ends the server; `directory` is to be that root.
 ///
 /// Calls, replies and their marks: RFC 5531, sections 9 and 11; the procedures: RFC 1833.

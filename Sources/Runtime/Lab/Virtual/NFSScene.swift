@@ -148,7 +148,8 @@ struct NFSScene {
             return text.filter { $0 != "\"" }.replacing("done in ", with: "")
         }
         run.note("  \(node) \(phase): \(shares.joined(separator: ", "))")
-        for line in lines[begin...] where line.contains("slow-step") { run.note("  \(node) \(line)") }
+        let end = lines[begin...].firstIndex { $0.contains("\(phase)-ends") } ?? lines.endIndex
+        for line in lines[begin..<end] where line.contains("slow-step") { run.note("  \(node) \(line)") }
     }
 
     /// Moves the service in order; the time until the promotion began is the old node's demotion.
