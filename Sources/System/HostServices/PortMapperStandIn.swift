@@ -85,25 +85,23 @@ struct PortMapperStandIn: ~Copyable {
 
     /// Takes the first whole call from `bytes` and gives its reply: done, whatever it asks for; nil when there is none.
     static func reply(to bytes: inout [UInt8]) -> [UInt8]? {
-        guard bytes.count >= 4 else { return nil }
-        let length = word(0, of: bytes) & 0x7FFF_FFFF
-        guard bytes.count >= 4 + Int(length) else { return nil }
-        let call = Array(bytes[4..<4 + Int(length)])
-        bytes.removeFirst(4 + Int(length))
-        // Its number, its kind, the version of RPC, program, version, procedure. Less is no call; without a reply the kernel
-        // gives up by itself.
-        guard call.count >= 24 else { return reply(to: &bytes) }
-        let hasResult = word(20, of: call) != 0
+        var mark = ByteReader(bytes)
+        let length = Int(mark.readUInt32() & 0x7FFF_FFFF)
+        guard mark.isValid, bytes.count >= 4 + length else { return nil }
+        var call = ByteReader(Array(bytes[4..<4 + length]))
+        bytes.removeFirst(4 + length)
+        let number = call.readUInt32()
+        // Its kind, the version of RPC, the program and its version.
+        for _ in 0..<4 { _ = call.readUInt32() }
+        let hasResult = call.readUInt32() != 0
+        // Less is no call; without a reply the kernel gives up by itself.
+        guard call.isValid else { return reply(to: &bytes) }
         var writer = ByteWriter(capacity: 32)
         writer.write(0x8000_0000 | UInt32(hasResult ? 28 : 24))
-        writer.write(word(0, of: call))
+        writer.write(number)
         // A reply, accepted, verified by nothing of no length, successful; and true.
         for value: UInt32 in [1, 0, 0, 0, 0] { writer.write(value) }
         if hasResult { writer.write(UInt32(1)) }
         return writer.bytes
-    }
-
-    private static func word(_ offset: Int, of bytes: [UInt8]) -> UInt32 {
-        bytes[offset..<offset + 4].reduce(0) { $0 << 8 | UInt32($1) }
     }
 }

@@ -52,9 +52,7 @@ extension LiveStories {
                 run.lab.proxyProcess(node)
             }
         }
-        try run.wait("node2's proxy serves as well", .seconds(10)) { () throws(LabError) -> Bool? in
-            run.daemonLines("node2").contains { $0.contains("proxy") && $0.contains("serves") } ? true : nil
-        }
+        try waitForProxy("node2", run)
         var begin = LabClock.now()
         Glibc.kill(try proxy("node1"), SIGKILL)
         try run.waitForPair(on: "node2", .seconds(5))
@@ -65,10 +63,7 @@ extension LiveStories {
         try require(try run.holderOfPair() == "node2", "node1 has lowered the address")
 
         try run.lab.startProxy("node1")
-        try run.wait("node1's proxy serves again", .seconds(10)) { () throws(LabError) -> Bool? in
-            run.daemonLines("node1").filter { $0.contains("proxy") && $0.contains("serves") }.count >= 2
-                ? true : nil
-        }
+        try waitForProxy("node1", times: 2, run)
         try require(try run.holderOfPair() == "node2", "the address does not go back by itself")
         begin = LabClock.now()
         let hung = try proxy("node2")
@@ -82,12 +77,18 @@ extension LiveStories {
         try require(try run.holderOfPair() == "node1", "node2 has lowered the address")
     }
 
+    /// Waits until a node has found so many times that its proxy serves.
+    private static func waitForProxy(_ node: String, times: Int = 1, _ run: StoryRun) throws(LabError) {
+        try run.wait("\(node)'s proxy serves", .seconds(10)) { () throws(LabError) -> Bool? in
+            run.daemonLines(node).count { $0.contains("proxy") && $0.contains("serves") } >= times
+                ? true : nil
+        }
+    }
+
     private static func emptyProxy(_ run: StoryRun) throws(LabError) {
         try run.beginPair()
         let clients = try run.startClients(4)
-        try run.wait("node2's proxy serves as well", .seconds(10)) { () throws(LabError) -> Bool? in
-            run.daemonLines("node2").contains { $0.contains("proxy") && $0.contains("serves") } ? true : nil
-        }
+        try waitForProxy("node2", run)
         let begin = LabClock.now()
         try takeServers(from: "node1", run)
         try run.waitForPair(on: "node2", .seconds(15))
@@ -140,9 +141,7 @@ extension LiveStories {
 
     private static func ordersReach(_ run: StoryRun) throws(LabError) {
         try run.beginPair()
-        try run.wait("node2's proxy serves as well", .seconds(10)) { () throws(LabError) -> Bool? in
-            run.daemonLines("node2").contains { $0.contains("proxy") && $0.contains("serves") } ? true : nil
-        }
+        try waitForProxy("node2", run)
         func order(_ verb: String, _ server: String, on node: String) throws(LabError) {
             let words = [
                 "proxy", verb, "\(LabWeb.group)/\(server)", "--settings", run.lab.directory.settings,

@@ -15,6 +15,9 @@ extension LiveStories {
             LiveStory("a switchover to a node that cannot serve moves nothing") { run throws(LabError) in
                 try blockedSwitchover(run)
             },
+            LiveStory("a node that was demoted stays so when the other comes back") { run throws(LabError) in
+                try staysDemoted(run)
+            },
             LiveStory("what a verb has said on one node holds on the other at once") { run throws(LabError) in
                 try atOnce(run)
             },
@@ -228,6 +231,22 @@ extension LiveStories {
         try done(["up"], on: "node2", run)
         try done(["switchover"], on: "node1", run)
         try require(try isPrimary("files", on: "node2", run), "node2 is Primary when switchover has ended")
+    }
+
+    /// Once the two copies are equal again the record names this node, and that is no invitation.
+    private static func staysDemoted(_ run: StoryRun) throws(LabError) {
+        var settings = LabSettings()
+        settings.size = "64MiB"
+        try run.begin(settings)
+        try run.kill(["node2"])
+        try run.wait("node1 has missed node2", .seconds(20)) { () throws(LabError) -> Bool? in
+            try group("files", on: "node1", run)["connection"].string == "Connecting" ? true : nil
+        }
+        try done(["demote"], on: "node1", run)
+        try run.start("node2", writing: false)
+        try waitPrimary("files", on: "node2", run)
+        let begun = run.daemonLines("node1").count { $0.contains("promote-begins") }
+        try require(begun == 1, "node1 was promoted once, before it was demoted")
     }
 
     private static func blockedSwitchover(_ run: StoryRun) throws(LabError) {
